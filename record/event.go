@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+// EventKind is the closed list of things that happen to records.
+type EventKind string
+
+// The kinds of events.
+const (
+	// Recorded: evidence created the record.
+	Recorded EventKind = "recorded"
+	// Attested: further evidence was appraised for an existing record.
+	Attested EventKind = "attested"
+	// Listed: another registrar added or renewed its listing.
+	Listed EventKind = "listed"
+)
+
+// Event is one entry of the log of the past. Nothing is overwritten: the
+// record as it stood after the event is kept with it.
+type Event struct {
+	// Sequence counts all events of the ledger from 0 without gaps.
+	Sequence uint64    `cbor:"1,keyasint"`
+	Kind     EventKind `cbor:"2,keyasint"`
+	Time     Millis    `cbor:"3,keyasint"`
+	Height   uint64    `cbor:"4,keyasint"`
+	Tx       TxHash    `cbor:"5,keyasint"`
+	Record   Record    `cbor:"6,keyasint"`
+}
