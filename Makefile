@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What a contributor runs. `make` lists it. Nothing here installs anything
+# outside this folder and Go's caches.
+
+GO       ?= go
+FUZZTIME ?= 20s
+TIMEOUT  ?= 15m
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+.PHONY: run
+run: build ## start a development network, attest a simulated enclave, say what to try next
+	./bin/attesteer serve --network dev --home .attesteer --demo
+
+.PHONY: build
+build: ## build bin/attesteer
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/attesteer ./cmd/attesteer
+
+.PHONY: test
+test: ## vet, then every test under the race detector in random order
+	@if [ -n "$$CI" ] && ! command -v chromium >/dev/null; then \
+		echo "error: no chromium found, and the pages are tested in a real one" >&2; \
+		echo "hint: apt-get install -y chromium, or run .ci/run, which does so" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) ./...
+
+.PHONY: lint
+lint: ## formatting, tidiness and the linters of .golangci.yml
+	@files=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
+		[ -z "$$files" ] || { echo "error: not formatted: $$files" >&2; echo "hint: gofmt -w ." >&2; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) tool -modfile=tools/go.mod golangci-lint run
+
+.PHONY: bench
+bench: ## every benchmark, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem -timeout $(TIMEOUT) ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
+		for target in $$($(GO) test -list '^Fuzz' $$dir | grep ^Fuzz); do \
+			echo "$$dir $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+		done || exit 1; \
+	done
+
+.PHONY: wasm
+wasm: ## build what must run in a browser and hold it to its size budget
+	$(GO) test -run '^TestVerificationFitsABrowser$$' -v .
+
+.PHONY: generate
+generate: ## write generated files anew
+	$(GO) generate ./...
+
+.PHONY: tidy
+tidy: ## format, and tidy both modules
+	gofmt -w .
+	$(GO) mod tidy
+	cd tools && $(GO) mod tidy
+
+.PHONY: clean
+clean: ## remove what was built, and the development network's home
+	rm -rf bin dist .attesteer
