@@ -49,6 +49,7 @@ var schema = []string{
 	`CREATE INDEX explorer_record_fingerprint ON explorer_record (fingerprint, sequence)`,
 	`CREATE INDEX explorer_record_mr_signer ON explorer_record (mr_signer, sequence)`,
 	`CREATE INDEX explorer_record_signer ON explorer_record (signer, sequence)`,
+	`CREATE INDEX explorer_record_tee ON explorer_record (tee, sequence)`,
 	`CREATE INDEX explorer_record_status ON explorer_record (status, sequence)`,
 	`CREATE TABLE explorer_listing (
 		record BIGINT NOT NULL,
