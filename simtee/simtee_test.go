@@ -273,14 +273,14 @@ func TestOnePlatformServesManyAtOnce(t *testing.T) {
 	m := mustPlatform(t, mustPKI(t, simtee.Faults{}), 1, rats.UpToDate)
 	var want [4][]byte
 	for i := range want {
-		want[i], _ = m.Quote(simtee.Enclave{AttestationKey: uint32(i)}) //nolint:gosec // below four
+		want[i], _ = m.Quote(simtee.Enclave{AttestationKey: uint32(i)})
 	}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for n := range 40 {
 				i := n % len(want)
-				got, err := m.Quote(simtee.Enclave{AttestationKey: uint32(i)}) //nolint:gosec // below four
+				got, err := m.Quote(simtee.Enclave{AttestationKey: uint32(i)})
 				if err != nil || !bytes.Equal(got, want[i]) {
 					t.Errorf("key %d: another quote than alone (%v)", i, err)
 				}

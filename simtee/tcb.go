@@ -58,7 +58,7 @@ func levelOf(status rats.TCBStatus) (uint32, tcbLevel, error) {
 	}
 	for i, l := range tcbLevels() {
 		if l.status == status {
-			return uint32(i), l, nil //nolint:gosec // an index into a short table
+			return uint32(i), l, nil
 		}
 	}
 	return 0, tcbLevel{}, rats.Errorf(rats.Unsupported, "simulated platform: no TCB level %q", status)
