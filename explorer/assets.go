@@ -91,5 +91,6 @@ func loadTemplates(a assets) *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return a.address[name] },
 		"hash":  func(digits string) hash { return hash(digits) },
+		"parts": parts,
 	}).ParseFS(files, "templates/*.html"))
 }

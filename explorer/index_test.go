@@ -498,6 +498,40 @@ func TestASourceThatMisnumbersItsEventsIsRefused(t *testing.T) {
 	sameRecords(t, list(t, x, record.Filter{}), l.newest())
 }
 
+// FuzzList demands of every filter an answer or the kind that blames the caller.
+func FuzzList(f *testing.F) {
+	l := newLedger()
+	for n := range uint64(3) {
+		l.put(record.Recorded, enclave(n))
+	}
+	x, err := explorer.OpenIndex(f.Context(), explorer.IndexConfig{Path: filepath.Join(f.TempDir(), "index")}, l)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		if err := x.Close(); err != nil {
+			f.Error(err)
+		}
+	})
+	f.Add("0xab", "", "", "", 0)
+	f.Add("100%_\\", "https://enclave-1.example", "", "sgx", 200)
+	f.Add("\x00\xff'", "\n", "AAAA", "OutOfDate", -1)
+	f.Fuzz(func(t *testing.T, q, url, cursor, word string, limit int) {
+		for _, filter := range []record.Filter{
+			{Query: q, URL: url, Cursor: cursor, Limit: limit, TEE: word},
+			{Fingerprint: q, Registrar: word, Status: url}, {State: word, Query: url, Signer: q},
+		} {
+			page, err := x.List(context.Background(), filter)
+			if err != nil && rats.KindOf(err) != rats.Malformed {
+				t.Errorf("%+v: %v", filter, err)
+			}
+			if len(page.Records) > 3 {
+				t.Errorf("%+v: %d records", filter, len(page.Records))
+			}
+		}
+	})
+}
+
 // BenchmarkCatchUp measures events taken in a second.
 func BenchmarkCatchUp(b *testing.B) {
 	const n = 20000

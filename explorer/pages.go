@@ -133,8 +133,10 @@ func (p *pages) enclave(w http.ResponseWriter, r *http.Request) {
 	}
 	rec, err := p.cfg.Registry.Record(id)
 	if errors.Is(err, rats.NotFound) {
-		p.problem(w, r, http.StatusNotFound, "No such enclave",
-			"This ledger holds no record of that id. Its nodes can prove that: the proof is at /v1/enclaves/"+digits+"/proof.")
+		p.render(w, r, http.StatusNotFound, "problem", &problemView{
+			frame: p.frame("No such enclave"), Status: http.StatusNotFound,
+			Text: "This ledger holds no record of that id.", Proof: "/v1/enclaves/" + digits + "/proof",
+		})
 		return
 	}
 	if err != nil {

@@ -35,6 +35,8 @@ type problemView struct {
 	frame
 	Status int
 	Text   string
+	// Proof is the address of a proof of what the page says, if there is one.
+	Proof string
 }
 
 // hash is a value in hex, always shown whole.
@@ -43,7 +45,11 @@ type hash string
 func hashOf(b []byte) hash { return hash(hex.EncodeToString(b)) }
 
 // Chunks cuts the value into groups of eight digits, which the eye can compare.
+// A value of up to sixteen is read at a glance and stays in one piece.
 func (h hash) Chunks() []string {
+	if len(h) <= 16 {
+		return []string{string(h)}
+	}
 	var out []string
 	for part := range slices.Chunk([]byte(h), 8) {
 		out = append(out, string(part))
@@ -107,10 +113,12 @@ type row struct {
 	Build           rats.BuildMode
 	Debug           bool
 	Simulated       bool
-	Status          rats.TCBStatus
-	Registrar       hash
-	Attested        stamp
-	Expires         stamp
+	// Tagged: simulated, and the verdict does not say so already.
+	Tagged    bool
+	Status    rats.TCBStatus
+	Registrar hash
+	Attested  stamp
+	Expires   stamp
 }
 
 // listView is the first page.
@@ -194,6 +202,7 @@ func newRow(r *record.Record, at record.Millis) row {
 		Build: r.BuildMode, Debug: r.BuildMode == rats.Debug, Simulated: r.TrustRoot == rats.SimulatedRoot,
 		Status: r.Status, Attested: newStamp(r.LastAttested, at), Expires: newStamp(r.Expires, at),
 	}
+	out.Tagged = out.Simulated && out.Verdict.Word != simulatedWord
 	if top := r.TopListing(at); top != nil {
 		out.Registrar, out.URL = hashOf(top.Registrar[:]), newLink(top.URL)
 	}

@@ -38,12 +38,12 @@ func judge(r *record.Record, at record.Millis) verdict {
 	case record.Active:
 		return v
 	case record.Expired:
-		return verdict{idle, "Expired", was + ", but the time for which its registrars vouched has ended."}
+		return verdict{idle, "Expired", was + ", but the time for which its registrars vouched ended on " + day(r.Expires) + "."}
 	case record.Undecided:
-		return verdict{idle, "Undecided", was + ", but the vendor's data behind that verdict have lapsed. " +
+		return verdict{idle, "Undecided", was + ", but the vendor’s data behind that verdict lapsed on " + day(r.ValidUntil) + ". " +
 			"Until newer data arrive nobody can say whether it still holds."}
 	case record.Withdrawn:
-		return verdict{idle, "Withdrawn", was + ". Since then the holder of the enclave's own key has withdrawn the record."}
+		return verdict{idle, "Withdrawn", was + ". Since then the holder of the enclave’s own key has withdrawn the record."}
 	case record.Revoked:
 		return verdict{bad, "Revoked", was + ". Since then its vendor has withdrawn its word."}
 	default:
@@ -51,11 +51,17 @@ func judge(r *record.Record, at record.Millis) verdict {
 	}
 }
 
+// simulatedWord is the best that can be said of a simulated enclave.
+const simulatedWord = "Verified, but simulated"
+
 // verdictOf puts the tier of the last appraisal into words.
 func verdictOf(r *record.Record) verdict {
 	subject := "This is a genuine " + teeName(r.TEE)
 	if r.TrustRoot == rats.SimulatedRoot {
 		subject = "This is a simulated " + teeName(r.TEE)
+		if r.Tier == rats.Affirming || r.Tier == rats.Warning {
+			return verdict{warn, simulatedWord, subject + ". " + rootSentence(r.TrustRoot)}
+		}
 	}
 	switch r.Tier {
 	case rats.Affirming:
@@ -96,7 +102,7 @@ func teeName(tee rats.TEE) string {
 	}
 }
 
-// fingerprintName is the vendor's name for the measurement of the code.
+// fingerprintName is the vendor’s name for the measurement of the code.
 func fingerprintName(tee rats.TEE) string {
 	switch tee {
 	case rats.SGX, rats.EPID:
@@ -118,17 +124,17 @@ func fingerprintName(tee rats.TEE) string {
 func statusSentence(s rats.TCBStatus) string {
 	switch s {
 	case rats.UpToDate:
-		return "The platform's firmware and microcode are up to date."
+		return "The platform’s firmware and microcode are up to date."
 	case rats.SWHardeningNeeded:
-		return "The platform is up to date, but has known weaknesses that the enclave's own code must guard against."
+		return "The platform is up to date, but has known weaknesses that the enclave’s own code must guard against."
 	case rats.ConfigurationNeeded:
 		return "The platform is up to date, but its settings may leave it open to known attacks."
 	case rats.ConfigurationAndSWHardeningNeeded:
-		return "The platform is up to date, but its settings, and the enclave's own code, must guard against known weaknesses."
+		return "The platform is up to date, but its settings, and the enclave’s own code, must guard against known weaknesses."
 	case rats.TDRelaunchAdvised:
 		return "The platform has been updated since this virtual machine started; it should be started again."
 	case rats.TDRelaunchAdvisedConfigurationNeeded:
-		return "The platform has been updated since this virtual machine started; it should be started again, and the platform's settings need attention."
+		return "The platform has been updated since this virtual machine started; it should be started again, and the platform’s settings need attention."
 	case rats.OutOfDate:
 		return "The platform lacks security updates that its vendor has published."
 	case rats.OutOfDateConfigurationNeeded:
@@ -138,15 +144,27 @@ func statusSentence(s rats.TCBStatus) string {
 	case rats.NotSupported:
 		return "The platform fits none of the levels that its vendor vouches for."
 	default:
-		return "The vendor's word about the platform is not known here."
+		return "The vendor’s word about the platform is not known here."
 	}
+}
+
+// parts cuts a vendor’s word where a narrow column may break it.
+func parts(s rats.TCBStatus) []string {
+	var out []string
+	from := 0
+	for i := 1; i < len(s); i++ {
+		if s[i] >= 'A' && s[i] <= 'Z' && s[i-1] >= 'a' && s[i-1] <= 'z' {
+			out, from = append(out, string(s[from:i])), i
+		}
+	}
+	return append(out, string(s[from:]))
 }
 
 // rootSentence says on whose word the verdict rests.
 func rootSentence(root string) string {
 	switch root {
 	case rats.IntelRoot:
-		return "The verdict rests on Intel's word, and on its root key."
+		return "The verdict rests on Intel’s word, and on its root key."
 	case rats.SimulatedRoot:
 		return "No hardware vouches for this: the root key is public, for development, and anyone can sign under it."
 	default:
@@ -202,6 +220,9 @@ type stamp struct {
 	// Distance is how far the time lies from ledger time: "3 hours ago".
 	Distance string
 }
+
+// day is the UTC day of a time, for sentences.
+func day(t record.Millis) string { return t.Time().Format("2 January 2006") }
 
 func newStamp(t, at record.Millis) stamp {
 	if t == 0 {
