@@ -50,7 +50,7 @@ func startBrowser(t *testing.T) context.Context {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("hide-scrollbars", true))
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(cancel)
@@ -144,7 +144,7 @@ func TestPagesInABrowser(t *testing.T) {
 				scheme string
 				width  int64
 			}{{"light", 1280}, {"dark", 1280}, {"light", 390}, {"dark", 390}} {
-				look(t, ctx, server.URL+page.path, view.scheme, view.width, page.want, filepath.Join(shots, fmt.Sprintf("%s-%s-%d.png", page.name, view.scheme, view.width)))
+				look(ctx, t, server.URL+page.path, view.scheme, view.width, page.want, filepath.Join(shots, fmt.Sprintf("%s-%s-%d.png", page.name, view.scheme, view.width)))
 			}
 		})
 	}
@@ -163,7 +163,7 @@ func TestPagesInABrowser(t *testing.T) {
 }
 
 // look opens a page, reads it and keeps a picture of it.
-func look(t *testing.T, ctx context.Context, address, scheme string, width int64, want []string, picture string) {
+func look(ctx context.Context, t *testing.T, address, scheme string, width int64, want []string, picture string) {
 	t.Helper()
 	media := chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -191,7 +191,7 @@ func look(t *testing.T, ctx context.Context, address, scheme string, width int64
 	if wide > width {
 		t.Errorf("%s: %d px wide on a screen of %d", address, wide, width)
 	}
-	measureContrast(t, ctx, address+" "+scheme)
+	measureContrast(ctx, t, address+" "+scheme)
 	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func look(t *testing.T, ctx context.Context, address, scheme string, width int64
 
 // measureContrast demands WCAG 2.2's 4.5:1 (success criterion 1.4.3) of every
 // text that is shown.
-func measureContrast(t *testing.T, ctx context.Context, where string) {
+func measureContrast(ctx context.Context, t *testing.T, where string) {
 	t.Helper()
 	low, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](contrastScript))
 	if err != nil {

@@ -134,7 +134,7 @@ func (x *Index) List(ctx context.Context, filter record.Filter) (record.Page, er
 	}
 	page, err := x.query(ctx, q, chain)
 	if corrupt(err) && x.path != "" {
-		if err := x.recover(ctx); err != nil {
+		if err := x.repair(ctx); err != nil {
 			return record.Page{}, err
 		}
 		page, err = x.query(ctx, q, chain)
@@ -148,8 +148,8 @@ func (x *Index) query(ctx context.Context, q *query, chain string) (record.Page,
 	return x.store.list(ctx, q, chain)
 }
 
-// recover rebuilds a file that was found broken while it was read.
-func (x *Index) recover(ctx context.Context) error {
+// repair rebuilds a file that was found broken while it was read.
+func (x *Index) repair(ctx context.Context) error {
 	select {
 	case x.catching <- struct{}{}:
 	case <-ctx.Done():

@@ -116,13 +116,13 @@ func startPostgres(t *testing.T) *postgres {
 	})
 	as := unprivileged(t, dir)
 	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(t.Context(), filepath.Join(bin, "initdb"), "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "-N") //nolint:gosec // a fixed program
+	initdb := exec.CommandContext(t.Context(), filepath.Join(bin, "initdb"), "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 	initdb.SysProcAttr, initdb.Dir = as, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	var log bytes.Buffer
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off") //nolint:gosec,noctx // a fixed program, stopped below
+	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
 	server.SysProcAttr, server.Dir, server.Stdout, server.Stderr = as, dir, &log, &log
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -168,8 +168,8 @@ func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
 	if errUID != nil || errGID != nil {
 		t.Fatal(errUID, errGID)
 	}
-	if err := os.Chown(dir, int(uid), int(gid)); err != nil { //nolint:gosec // 32 bits
+	if err := os.Chown(dir, int(uid), int(gid)); err != nil {
 		t.Fatal(err)
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}} //nolint:gosec // 32 bits
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 }

@@ -130,7 +130,7 @@ func corrupt(err error) bool {
 type meta struct {
 	version int64
 	chain   string
-	next    int64
+	next    uint64
 	tip     string
 }
 
@@ -162,14 +162,12 @@ func (s *store) prepare(ctx context.Context, src EventSource) error {
 // at its place. A shared index may be ahead of src: another node was faster.
 func (s *store) fits(src EventSource, m meta) (bool, error) {
 	switch count := src.EventCount(); {
-	case m.next < 0:
-		return false, nil
-	case uint64(m.next) > count:
+	case m.next > count:
 		return s.shared, nil
 	case m.next == 0:
 		return true, nil
 	}
-	last, err := eventsFrom(src, uint64(m.next)-1, 1)
+	last, err := eventsFrom(src, m.next-1, 1)
 	if err != nil {
 		return false, err
 	}
@@ -228,8 +226,7 @@ func (s *store) apply(ctx context.Context, src EventSource) (next uint64, err er
 		if err := tx.QueryRowContext(ctx, selectMeta).Scan(&m.version, &m.chain, &m.next, &m.tip); err != nil {
 			return err
 		}
-		next = uint64(m.next) //nolint:gosec // written by this function alone
-		if next >= src.EventCount() {
+		if next = m.next; next >= src.EventCount() {
 			return nil
 		}
 		events, err := eventsFrom(src, next, batch)
