@@ -147,7 +147,7 @@ func (m *matcher) statement(s statement) error {
 	e := rats.Endorsement{Kind: s.kind, Body: s.body}
 	return m.once(e, func() error {
 		if len(m.signers) == 0 {
-			return m.alone(e, "no TCB signing certificate of a trusted root was found beside it: "+
+			return rats.Errorf(rats.UntrustedRoot, "no TCB signing certificate of a trusted root was found beside it: "+
 				"add the chain that comes with it, in PCS the header TCB-Info-Issuer-Chain "+
 				"or SGX-Enclave-Identity-Issuer-Chain")
 		}
@@ -173,9 +173,9 @@ func (m *matcher) crl(crl *x509.RevocationList) error {
 			}
 		}
 		if len(issuers) == 0 {
-			return m.alone(e, "no certificate of its issuer "+crl.Issuer.CommonName+
-				" under a trusted root was found beside it: add the chain that comes with it, "+
-				"in PCS the header SGX-PCK-CRL-Issuer-Chain")
+			return rats.Errorf(rats.UntrustedRoot, "no certificate of its issuer %q under a trusted root "+
+				"was found beside it: add the chain that comes with it, "+
+				"in PCS the header SGX-PCK-CRL-Issuer-Chain", crl.Issuer.CommonName)
 		}
 		return m.withEach(e, issuers)
 	})
@@ -193,16 +193,6 @@ func (m *matcher) once(e rats.Endorsement, judge func() error) error {
 	}
 	m.taken[id] = err
 	return err
-}
-
-// alone returns the reason for which e cannot be taken without an issuer: what
-// is wrong with e itself, if anything is, else that its issuer is missing.
-func (m *matcher) alone(e rats.Endorsement, missing string) error {
-	_, err := m.verifier.CheckEndorsement(e, m.roots)
-	if kind := rats.KindOf(err); kind == rats.Malformed || kind == rats.Unsupported {
-		return err
-	}
-	return rats.Errorf(rats.UntrustedRoot, "%s", missing)
 }
 
 // withEach takes e once with each certificate that vouches for it. If none
