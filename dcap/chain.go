@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dcap
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/base64"
+
+	"github.com/attesteer/attesteer/rats"
+)
+
+// maxChain bounds how many certificates a quote may carry; a real one has three.
+const maxChain = 8
+
+// chain is the PCK certificate chain that comes with a quote, its parts told
+// apart by what they are, not by where they stand.
+type chain struct {
+	pck *x509.Certificate
+	ca  *x509.Certificate
+	// anchor is the root certificate if one came along. Its own validity and
+	// path length mean nothing: the root is a key and a name.
+	anchor *x509.Certificate
+
+	root   *root
+	pckKey *ecdsa.PublicKey
+	caKey  *ecdsa.PublicKey
+	ext    PCKExtension
+}
+
+// openChain reads the certificates of certification data type 5.
+func openChain(data []byte) (*chain, error) {
+	ders, err := splitPEM(data)
+	if err != nil {
+		return nil, err
+	}
+	c := &chain{}
+	for _, der := range ders {
+		cert, err := parseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		slot := &c.ca
+		switch {
+		case hasSGXExtension(cert):
+			slot = &c.pck
+		case bytes.Equal(cert.RawSubject, cert.RawIssuer):
+			slot = &c.anchor
+		}
+		if *slot != nil && !bytes.Equal((*slot).Raw, cert.Raw) {
+			return nil, rats.Errorf(rats.UntrustedRoot, "the chain holds two certificates for one place: %q and %q",
+				(*slot).Subject.CommonName, cert.Subject.CommonName)
+		}
+		*slot = cert
+	}
+	switch {
+	case c.pck == nil:
+		return nil, rats.Errorf(rats.Malformed, "the chain holds no PCK certificate")
+	case c.ca == nil:
+		return nil, rats.Errorf(rats.UntrustedRoot, "the chain lacks the issuer of the PCK certificate")
+	}
+	if c.ext, err = parsePCKExtension(c.pck); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// verify checks names, roles and signatures from the pinned root down.
+func (c *chain) verify(roots []root, facts *Facts) error {
+	if err := c.verifyAnchor(roots, facts); err != nil {
+		return err
+	}
+	if err := pckCA().plays(c.ca); err != nil {
+		return err
+	}
+	if err := pckLeaf().plays(c.pck); err != nil {
+		return err
+	}
+	var err error
+	if c.root, err = underRoot(c.ca, roots, facts); err != nil {
+		return err
+	}
+	if c.caKey, err = publicKey(c.ca); err != nil {
+		return err
+	}
+	if err := issuedBy(c.pck, c.ca.RawSubject, c.caKey, facts); err != nil {
+		return err
+	}
+	c.pckKey, err = publicKey(c.pck)
+	return err
+}
+
+// verifyAnchor refuses a root certificate that is not the pinned key's own: it
+// is not needed, but evidence that carries a false one is not what it says.
+func (c *chain) verifyAnchor(roots []root, facts *Facts) error {
+	if c.anchor == nil {
+		return nil
+	}
+	r := rootNamed(roots, c.anchor.RawSubject)
+	if r == nil || !bytes.Equal(r.PublicKey, c.anchor.RawSubjectPublicKeyInfo) {
+		return rats.Errorf(rats.UntrustedRoot, "root certificate %q is not a pinned root", c.anchor.Subject.CommonName)
+	}
+	return issuedBy(c.anchor, r.Subject, r.key, facts)
+}
+
+// splitPEM returns the certificates of concatenated PEM in their order. END and
+// BEGIN may share a line, which encoding/pem does not see, and a NUL may end
+// the whole, as platforms in the field write it. Everything else around the
+// certificates is refused.
+func splitPEM(data []byte) ([][]byte, error) {
+	const begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+	rest := bytes.TrimRight(data, "\x00")
+	var out [][]byte
+	for {
+		rest = bytes.TrimLeft(rest, " \t\r\n")
+		if len(rest) == 0 {
+			break
+		}
+		body, ok := bytes.CutPrefix(rest, []byte(begin))
+		if !ok {
+			return nil, rats.Errorf(rats.Malformed, "the certificate chain is not PEM")
+		}
+		stop := bytes.Index(body, []byte(end))
+		if stop < 0 {
+			return nil, rats.Errorf(rats.Malformed, "a certificate of the chain does not end")
+		}
+		der, err := decodeBase64(body[:stop])
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, der); len(out) > maxChain {
+			return nil, rats.Errorf(rats.Malformed, "the chain holds over %d certificates", maxChain)
+		}
+		rest = body[stop+len(end):]
+	}
+	if len(out) == 0 {
+		return nil, rats.Errorf(rats.Malformed, "the certificate chain is empty")
+	}
+	return out, nil
+}
+
+// decodeBase64 reads base64 broken into lines, each bit of it canonical.
+func decodeBase64(text []byte) ([]byte, error) {
+	compact := make([]byte, 0, len(text))
+	for _, c := range text {
+		switch c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			compact = append(compact, c)
+		}
+	}
+	der := make([]byte, base64.StdEncoding.DecodedLen(len(compact)))
+	n, err := base64.StdEncoding.Strict().Decode(der, compact)
+	if err != nil {
+		return nil, rats.Errorf(rats.Malformed, "certificate: %w", err)
+	}
+	return der[:n], nil
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attesteer
+
+import (
+	"time"
+
+	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// Endorsements is an immutable collection of vendors' statements, parsed once
+// and safe for concurrent use. A nil *Endorsements holds none.
+type Endorsements struct {
+	items []rats.Endorsement
+	dcap  *dcap.Set
+}
+
+// ParseEndorsements reads endorsements strictly. It checks no signatures:
+// [Verify] does, when it uses one. The first that does not parse is an error;
+// a caller with a mixed bag sifts it with [CheckEndorsement] first.
+func ParseEndorsements(items ...rats.Endorsement) (*Endorsements, error) {
+	statements := make([]*dcap.Statement, 0, len(items))
+	for _, e := range items {
+		s, err := dcap.Parse(e)
+		if err != nil {
+			return nil, err
+		}
+		statements = append(statements, s)
+	}
+	return &Endorsements{items: append([]rats.Endorsement{}, items...), dcap: dcap.NewSet(statements...)}, nil
+}
+
+// Items returns what was parsed.
+func (en *Endorsements) Items() []rats.Endorsement {
+	if en == nil {
+		return nil
+	}
+	return append([]rats.Endorsement{}, en.items...)
+}
+
+func (en *Endorsements) set() *dcap.Set {
+	if en == nil {
+		return nil
+	}
+	return en.dcap
+}
+
+// EndorsementInfo is what a checked endorsement is and when it holds.
+type EndorsementInfo struct {
+	// Key is its place among endorsements that say the same kind of thing.
+	Key rats.EndorsementKey
+	// SHA256 of the body.
+	SHA256 [32]byte
+	// Issued and NextUpdate are the vendor's dates of the statement.
+	Issued, NextUpdate time.Time
+	// ValidFrom and ValidUntil take the issuing certificate's window in.
+	ValidFrom, ValidUntil time.Time
+}
+
+// CheckEndorsement checks that a root vouches for an endorsement: its form,
+// certificates and signatures, without regard to dates. nil roots stand for
+// [Roots].
+func CheckEndorsement(e rats.Endorsement, roots []rats.TrustRoot) (*EndorsementInfo, error) {
+	return new(Verifier).CheckEndorsement(e, roots)
+}
+
+// CheckEndorsement is the function of the same name with this verifier's memory.
+func (v *Verifier) CheckEndorsement(e rats.Endorsement, roots []rats.TrustRoot) (*EndorsementInfo, error) {
+	s, err := dcap.Parse(e)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Verify(roots, v.facts); err != nil {
+		return nil, err
+	}
+	info := &EndorsementInfo{Key: s.Key(), SHA256: s.Digest(), Issued: s.Issued(), NextUpdate: s.NextUpdate()}
+	info.ValidFrom, info.ValidUntil = s.Window()
+	return info, nil
+}
+
+// Need names what an appraisal of one piece of evidence looks for.
+type Need = dcap.Need
+
+// Needs returns what endorsements an appraisal of ev looks for.
+func Needs(ev Evidence) ([]Need, error) {
+	p, err := ev.parse()
+	if err != nil {
+		return nil, err
+	}
+	need, err := dcap.Needs(p.quote)
+	if err != nil {
+		return nil, err
+	}
+	return []Need{need}, nil
+}
+
+// Roots returns the vendors' pinned roots.
+func Roots() []rats.TrustRoot { return []rats.TrustRoot{dcap.Intel()} }

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attesteer
+
+import (
+	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// InspectionSchema names the JSON form of [Inspection].
+const InspectionSchema = "attesteer/inspection/v1"
+
+// Inspection is what evidence says of itself. Nothing of it is verified.
+type Inspection struct {
+	Schema   string      `json:"schema"`
+	Verified bool        `json:"verified"` // always false
+	TEE      rats.TEE    `json:"tee"`
+	Format   rats.Format `json:"format"`
+	// Version is the quote's.
+	Version     uint16         `json:"version"`
+	Fingerprint Hex            `json:"fingerprint"`
+	ReportData  Hex            `json:"report_data"`
+	BuildMode   rats.BuildMode `json:"build_mode"`
+	Measurement Measurement    `json:"measurement"`
+	// CertificationDataType tells how the platform is certified: 5 is a
+	// certificate chain.
+	CertificationDataType uint16 `json:"certification_data_type"`
+	// FMSPC and PCEID are empty where the evidence carries no PCK certificate.
+	FMSPC Hex `json:"fmspc"`
+	PCEID Hex `json:"pce_id"`
+	// TrailingBytes follow the evidence and are signed by nobody.
+	TrailingBytes int `json:"trailing_bytes"`
+}
+
+// Inspect decodes evidence and verifies nothing.
+func Inspect(ev Evidence) (*Inspection, error) {
+	p, err := ev.parse()
+	if err != nil {
+		return nil, err
+	}
+	q := p.quote
+	in := &Inspection{
+		Schema: InspectionSchema, TEE: q.TEE, Format: p.format, Version: q.Header.Version,
+		Fingerprint: q.SGX.MREnclave[:], ReportData: q.SGX.ReportData[:], BuildMode: buildMode(q.SGX),
+		Measurement:           Measurement{measure(q.SGX)},
+		CertificationDataType: q.CertificationData.Type, TrailingBytes: len(q.Trailing),
+	}
+	// A chain that does not parse says nothing; verifying says why.
+	if need, err := dcap.Needs(q); err == nil {
+		in.FMSPC, in.PCEID = need.FMSPC[:], need.PCEID[:]
+	}
+	return in, nil
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attesteer
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/quote"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// The checks that policy adds to those of the evidence, in their order.
+const (
+	checkRuntimeData = "runtime_data"
+	checkTCBStatus   = "tcb_status"
+	checkDebug       = "debug"
+)
+
+// Verifier verifies with a memory of signatures seen before. The memory changes
+// speed and nothing else. It is safe for concurrent use; the zero Verifier has
+// no memory.
+type Verifier struct {
+	facts *dcap.Facts
+}
+
+// NewVerifier returns a verifier that remembers about capacity signatures.
+func NewVerifier(capacity int) *Verifier { return &Verifier{facts: dcap.NewFacts(capacity)} }
+
+// Verify appraises evidence by endorsements under a policy, as of a time. It is
+// a pure function: it reads no clock, fetches nothing and writes to none of its
+// arguments.
+//
+// err is nil exactly when the policy is satisfied. When the evidence parses, a
+// rejection comes with a full Result beside the error, a *[rats.Error] whose
+// kind is that of the first check that failed.
+func Verify(ev Evidence, en *Endorsements, p Policy, at time.Time) (*Result, error) {
+	return new(Verifier).Verify(ev, en, p, at)
+}
+
+// Verify is the function of the same name with this verifier's memory.
+func (v *Verifier) Verify(ev Evidence, en *Endorsements, p Policy, at time.Time) (*Result, error) {
+	in, err := ev.parse()
+	if err != nil {
+		return nil, err
+	}
+	at = at.UTC()
+	a := dcap.Appraise(in.quote, en.set(), dcap.Options{
+		Roots: p.Roots, EvaluationNumber: p.EvaluationNumber, Facts: v.facts,
+	}, at)
+	r := describe(in, a, at)
+	rejection := a.Err
+	for _, c := range p.judge(r, a) {
+		r.Checks = append(r.Checks, c.Check)
+		if c.err != nil && rejection == nil {
+			rejection = c.err.In(c.Name, c.Spec)
+		}
+	}
+	r.Tier = tierOf(r, a.Err)
+	if rejection != nil {
+		r.Kind = rejection.Kind
+		return r, rejection
+	}
+	r.Accepted = true
+	return r, nil
+}
+
+// describe fills a result with what was established, whatever the policy.
+func describe(in *parsed, a *dcap.Appraisal, at time.Time) *Result {
+	q := in.quote
+	r := &Result{
+		Schema: ResultSchema, TEE: q.TEE, Format: in.format, VerifiedAt: at,
+		Fingerprint: q.SGX.MREnclave[:], ReportData: q.SGX.ReportData[:], BuildMode: buildMode(q.SGX),
+		Measurement:  Measurement{measure(q.SGX)},
+		Endorsements: []UsedEndorsement{}, Checks: slices.Clone(a.Checks),
+		Subject: q.SGX.ReportData[:], ReplayKey: dcap.ReplayKey(q), Platform: a.PCKSerial,
+	}
+	if a.Root != "" {
+		root := a.Root
+		r.TrustRoot = &root
+	}
+	for _, s := range a.Used {
+		digest := s.Digest()
+		r.Endorsements = append(r.Endorsements, UsedEndorsement{
+			Kind: s.Key().Kind, SHA256: digest[:], Issued: s.Issued(), NextUpdate: s.NextUpdate(),
+		})
+	}
+	if !a.ValidUntil.IsZero() {
+		from, until := a.ValidFrom, a.ValidUntil
+		r.ValidFrom, r.ValidUntil = &from, &until
+	}
+	if a.TCB != nil {
+		r.TCB = tcbOf(a)
+	}
+	return r
+}
+
+func tcbOf(a *dcap.Appraisal) *TCB {
+	t := &TCB{
+		Status: a.TCB.Status, PlatformStatus: a.TCB.Platform, QEStatus: a.TCB.QE,
+		EvaluationDataNumber: a.TCB.EvaluationDataNumber,
+		FMSPC:                slices.Clone(a.Extension.FMSPC[:]),
+		Advisories:           append([]string{}, a.TCB.Advisories...),
+	}
+	for _, d := range []struct {
+		from time.Time
+		to   **time.Time
+	}{{a.TCB.Date, &t.Date}, {a.TCB.EarliestDate, &t.EarliestDate}} {
+		if !d.from.IsZero() {
+			date := d.from
+			*d.to = &date
+		}
+	}
+	return t
+}
+
+func buildMode(r *quote.SGXReport) rats.BuildMode {
+	if r.Debug() {
+		return rats.Debug
+	}
+	return rats.Production
+}
+
+func measure(r *quote.SGXReport) *SGXMeasurement {
+	return &SGXMeasurement{
+		MREnclave: r.MREnclave[:], MRSigner: r.MRSigner[:], ISVProdID: r.ISVProdID, ISVSVN: r.ISVSVN,
+		Attributes: r.Attributes[:], MiscSelect: r.MiscSelect[:], CPUSVN: r.CPUSVN[:],
+		ISVExtProdID: r.ISVExtProdID[:], ISVFamilyID: r.ISVFamilyID[:], ConfigID: r.ConfigID[:], ConfigSVN: r.ConfigSVN,
+	}
+}
+
+// tierOf says how the facts stand: undecided is none, not genuine is
+// contraindicated, and the rest follows status and build mode.
+func tierOf(r *Result, failure *rats.Error) rats.Tier {
+	switch {
+	case failure == nil && r.TCB != nil:
+		return rats.TierOf(r.TCB.Status, r.BuildMode)
+	case failure != nil && failure.Kind.ExitCode() == rats.BadSignature.ExitCode():
+		return rats.Contraindicated
+	default:
+		return rats.TierNone
+	}
+}
+
+// demand is one check of the policy and how it ended.
+type demand struct {
+	rats.Check
+	err *rats.Error
+}
+
+// judge holds the facts against the policy. What could not be established is
+// not judged.
+func (p Policy) judge(r *Result, a *dcap.Appraisal) []demand {
+	runtime := demand{Check: rats.Check{Name: checkRuntimeData, Outcome: rats.Skipped, Spec: "RFC 9334 10"}}
+	if p.RuntimeData != nil {
+		runtime.end(p.bind(r))
+	}
+	tcb := demand{Check: rats.Check{Name: checkTCBStatus, Outcome: rats.Skipped, Spec: "PCS API v4, tcbStatus"}}
+	if a.TCB != nil {
+		tcb.end(p.acceptStatus(a.TCB.Status))
+	}
+	debug := demand{Check: rats.Check{Name: checkDebug, Spec: "Intel SDM vol. 3D, ATTRIBUTES.DEBUG"}}
+	var err *rats.Error
+	if r.BuildMode == rats.Debug && !p.AllowDebug {
+		err = rats.Errorf(rats.DebugForbidden, "the enclave is a debug build: its host can read its memory")
+	}
+	debug.end(err)
+	return []demand{runtime, tcb, debug}
+}
+
+func (d *demand) end(err *rats.Error) {
+	d.Outcome = rats.Pass
+	if d.err = err; err != nil {
+		d.Outcome, d.Detail = rats.Fail, err.Detail
+	}
+}
+
+// bind checks that the report data are the hash of the runtime data.
+func (p Policy) bind(r *Result) *rats.Error {
+	var want [64]byte
+	sum := sha256.Sum256(p.RuntimeData)
+	copy(want[:], sum[:])
+	if [64]byte(r.ReportData) != want {
+		return rats.Errorf(rats.BindingMismatch, "the report data are not the SHA-256 of the runtime data followed by zeros")
+	}
+	data := Hex(slices.Clone(p.RuntimeData))
+	r.RuntimeData = &data
+	return nil
+}
+
+func (p Policy) acceptStatus(s rats.TCBStatus) *rats.Error {
+	if s == rats.UpToDate || slices.Contains(p.AcceptTCB, s) {
+		return nil
+	}
+	return rats.Errorf(rats.TCBRejected, "the TCB status is %s", s)
+}
