@@ -36,10 +36,12 @@ func openChain(data []byte) (*chain, error) {
 		return nil, err
 	}
 	c := &chain{}
+	var unread error
 	for _, der := range ders {
 		cert, err := parseCertificate(der)
 		if err != nil {
-			return nil, err
+			unread = err
+			continue
 		}
 		slot := &c.ca
 		switch {
@@ -55,6 +57,12 @@ func openChain(data []byte) (*chain, error) {
 		*slot = cert
 	}
 	switch {
+	case unread != nil && c.pck != nil && c.ca != nil:
+		// What is left to be is the root's certificate. It is not needed, but
+		// one that cannot be the pinned root's makes the chain false.
+		return nil, rats.Errorf(rats.UntrustedRoot, "the root certificate of the chain: %w", unread)
+	case unread != nil:
+		return nil, unread
 	case c.pck == nil:
 		return nil, rats.Errorf(rats.Malformed, "the chain holds no PCK certificate")
 	case c.ca == nil:
