@@ -31,6 +31,21 @@ func ParseEndorsements(items ...rats.Endorsement) (*Endorsements, error) {
 	return &Endorsements{items: append([]rats.Endorsement{}, items...), dcap: dcap.NewSet(statements...)}, nil
 }
 
+// JoinEndorsements returns one collection of what the parts hold, without
+// parsing any of it again.
+func JoinEndorsements(parts ...*Endorsements) *Endorsements {
+	out := &Endorsements{}
+	var statements []*dcap.Statement
+	for _, part := range parts {
+		if part != nil {
+			out.items = append(out.items, part.items...)
+			statements = append(statements, part.dcap.Statements()...)
+		}
+	}
+	out.dcap = dcap.NewSet(statements...)
+	return out
+}
+
 // Items returns what was parsed.
 func (en *Endorsements) Items() []rats.Endorsement {
 	if en == nil {

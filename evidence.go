@@ -75,11 +75,15 @@ type parsed struct {
 func (ev Evidence) parse() (*parsed, error) {
 	p := &parsed{}
 	inner, err := ev.Raw, error(nil)
-	if openenclave.IsReport(ev.Raw) {
+	switch {
+	case openenclave.IsReport(ev.Raw):
 		p.format = rats.OEReport
 		if inner, err = openenclave.ParseReport(ev.Raw); err != nil {
 			return nil, err
 		}
+	case !isQuote(ev.Raw):
+		_, err = Recognise(ev.Raw)
+		return nil, err
 	}
 	if p.quote, err = quote.Parse(inner); err != nil {
 		return nil, err
@@ -91,14 +95,4 @@ func (ev Evidence) parse() (*parsed, error) {
 		return nil, rats.Errorf(rats.Malformed, "the evidence is %s, not %s", p.format, ev.Format)
 	}
 	return p, nil
-}
-
-// Recognise returns the format of evidence by its content. It is Malformed when
-// it is no evidence, and Unsupported when it is of a kind that is not verified here.
-func Recognise(raw []byte) (rats.Format, error) {
-	p, err := Evidence{Raw: raw}.parse()
-	if err != nil {
-		return "", err
-	}
-	return p.format, nil
 }

@@ -190,9 +190,15 @@ func (p Policy) bind(r *Result) *rats.Error {
 	return nil
 }
 
+// acceptStatus: a revoked platform is not merely behind; its keys may be out,
+// so that what it signs proves nothing.
 func (p Policy) acceptStatus(s rats.TCBStatus) *rats.Error {
-	if s == rats.UpToDate || slices.Contains(p.AcceptTCB, s) {
+	switch {
+	case s == rats.UpToDate || slices.Contains(p.AcceptTCB, s):
 		return nil
+	case s == rats.TCBRevoked:
+		return rats.Errorf(rats.Revoked, "the TCB status is %s: the vendor revoked platforms at this level", s)
+	default:
+		return rats.Errorf(rats.TCBRejected, "the TCB status is %s", s)
 	}
-	return rats.Errorf(rats.TCBRejected, "the TCB status is %s", s)
 }

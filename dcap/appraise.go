@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
-	"math/big"
 	"time"
 
 	"github.com/attesteer/attesteer/quote"
@@ -36,7 +35,9 @@ type Appraisal struct {
 	Root string
 	// Extension is what Intel certifies of the platform, nil until the chain is verified.
 	Extension *PCKExtension
-	// PCKSerial is the serial number of the PCK certificate, big-endian.
+	// PCKSerial is the serial number of the PCK certificate, big-endian. It is
+	// empty until every signature up to the quote's own is verified, so that
+	// nobody can speak for another's platform by copying its certificates.
 	PCKSerial []byte
 	// TCB is nil while endorsements leave it undecided, and where the quoting
 	// enclave is not the one that the identity describes.
@@ -60,8 +61,7 @@ func ReplayKey(q *quote.Quote) [32]byte {
 	h := sha256.New()
 	h.Write([]byte(tagReplay))
 	h.Write(q.AttestationKey[:])
-	signed := sha256.Sum256(q.Signed)
-	h.Write(signed[:])
+	h.Write(q.Signed)
 	h.Write(q.Signature[:32])
 	return [32]byte(h.Sum(nil))
 }
@@ -69,29 +69,11 @@ func ReplayKey(q *quote.Quote) [32]byte {
 // Needs returns what an appraisal of q looks for. A quote that does not carry
 // its PCK certificate needs that first: EndorsementUnavailable.
 func Needs(q *quote.Quote) (Need, error) {
-	if err := carriesChain(q); err != nil {
-		return Need{}, err
-	}
-	c, err := openChain(q.CertificationData.Data)
+	c, err := certificationChain(q)
 	if err != nil {
 		return Need{}, err
 	}
 	return Need{TEE: q.TEE, FMSPC: c.ext.FMSPC, PCEID: c.ext.PCEID, CA: keyScope(c.ca.RawSubjectPublicKeyInfo)}, nil
-}
-
-// carriesChain tells quotes that name their platform from those that bring its
-// certificates.
-func carriesChain(q *quote.Quote) error {
-	switch t := q.CertificationData.Type; t {
-	case quote.CertPCKChain:
-		return nil
-	case quote.CertPPID, quote.CertPPIDRSA2048, quote.CertPPIDRSA3072:
-		return rats.Errorf(rats.EndorsementUnavailable, "the quote names its platform by PPID (certification data type %d): its PCK certificate is missing", t)
-	case quote.CertPCKLeaf:
-		return rats.Errorf(rats.EndorsementUnavailable, "the quote carries its PCK certificate alone (certification data type 4): the issuer's is missing")
-	default:
-		return rats.Errorf(rats.Unsupported, "certification data type %d in a version %d quote", t, q.Header.Version)
-	}
 }
 
 // appraisal is one appraisal at work.
@@ -121,7 +103,10 @@ func Appraise(q *quote.Quote, set *Set, opt Options, at time.Time) *Appraisal {
 }
 
 func (a *appraisal) run() {
-	a.pass(checkFormat, trailingNote(a.q.Trailing))
+	a.pass(checkFormat, "")
+	if len(a.q.Trailing) > 0 {
+		a.pass(checkPadding, trailingNote(a.q.Trailing))
+	}
 	var err error
 	if a.roots, err = openRoots(a.opt.Roots); err != nil {
 		a.judge(checkChain, err)
@@ -135,7 +120,11 @@ func (a *appraisal) run() {
 		genuine = false
 	}
 	// What the evidence does not prove itself no endorsement can make good.
-	if !genuine || !a.choose() {
+	if !genuine {
+		return
+	}
+	a.out.PCKSerial = a.chain.pck.SerialNumber.Bytes()
+	if !a.choose() {
 		return
 	}
 	a.judge(checkRevocation, a.checkRevocation())
@@ -148,15 +137,13 @@ func (a *appraisal) run() {
 	}
 }
 
+// trailingNote says what follows the quote. Platforms pad their buffers, so it
+// is no fault; nothing of it is signed, and nothing of it is used.
 func trailingNote(trailing []byte) string {
-	switch zeros := bytes.Count(trailing, []byte{0}); {
-	case len(trailing) == 0:
-		return ""
-	case zeros == len(trailing):
-		return fmt.Sprintf("padding: %d zero bytes after the quote", zeros)
-	default:
-		return fmt.Sprintf("%d bytes after the quote, not all zero; they are signed by nobody", len(trailing))
+	if bytes.Count(trailing, []byte{0}) == len(trailing) {
+		return fmt.Sprintf("%d zero bytes after the quote", len(trailing))
 	}
+	return fmt.Sprintf("%d bytes after the quote, not all zero, which nobody signed", len(trailing))
 }
 
 // pointOf reads x ‖ y as a P-256 key.
@@ -182,10 +169,7 @@ func (a *appraisal) verifyQuote() error {
 
 // verifyChain: a pinned root vouches for the platform's certificate.
 func (a *appraisal) verifyChain() error {
-	if err := carriesChain(a.q); err != nil {
-		return err
-	}
-	c, err := openChain(a.q.CertificationData.Data)
+	c, err := certificationChain(a.q)
 	if err != nil {
 		return err
 	}
@@ -193,7 +177,7 @@ func (a *appraisal) verifyChain() error {
 		return err
 	}
 	a.chain = c
-	a.out.Root, a.out.Extension, a.out.PCKSerial = c.root.Name, &c.ext, c.pck.SerialNumber.Bytes()
+	a.out.Root, a.out.Extension = c.root.Name, &c.ext
 	return nil
 }
 
@@ -220,87 +204,6 @@ func (a *appraisal) verifyQEBinding() error {
 	return nil
 }
 
-// choose finds the endorsements to judge by, and reports whether all are there.
-func (a *appraisal) choose() bool {
-	infos := a.sift(a.fitting())
-	ids := a.sift(a.identities())
-	rootCRL := a.sift(a.set.rootCRLs)
-	pckCRL := a.sift(a.set.pckCRLs[keyScope(a.chain.ca.RawSubjectPublicKeyInfo)])
-	info, identity, note := pair(a.opt.EvaluationNumber, infos.good, ids.good)
-	missing := func(s *Statement, f fit, name string) error {
-		if s == nil && len(f.good) > 0 {
-			return rats.Errorf(rats.EndorsementUnavailable, "%s of the evaluation number asked for is missing", name)
-		}
-		return f.err(name, a.at)
-	}
-	errs := []error{
-		missing(info, infos, fmt.Sprintf("TCB info of FMSPC %x", a.chain.ext.FMSPC)),
-		missing(identity, ids, "QE identity"),
-		rootCRL.err("root CA CRL", a.at),
-		pckCRL.err("PCK CRL of "+a.chain.ca.Subject.CommonName, a.at),
-	}
-	broken, absent, stale := rank(errs)
-	if !a.judge(checkGenuine, broken) || !a.judge(checkPresent, absent) || !a.judge(checkCurrent, stale) {
-		return false
-	}
-	a.pass(checkPresent, note)
-	a.info, a.identity, a.rootCRL, a.pckCRL = info, identity, rootCRL.good[0], pckCRL.good[0]
-	return true
-}
-
-// rank puts the first error of each sort in its place: broken comes before
-// missing, and missing before stale.
-func rank(errs []error) (broken, absent, stale error) {
-	for _, err := range errs {
-		slot := &broken
-		switch rats.KindOf(err) {
-		case rats.None:
-			continue
-		case rats.EndorsementUnavailable:
-			slot = &absent
-		case rats.EndorsementExpired:
-			slot = &stale
-		default:
-		}
-		if *slot == nil {
-			*slot = err
-		}
-	}
-	return broken, absent, stale
-}
-
-func (a *appraisal) sift(candidates []*Statement) fit {
-	return sift(candidates, a.at, func(s *Statement) error {
-		r, err := s.vouched(a.roots, a.opt.Facts)
-		if err == nil && !bytes.Equal(r.PublicKey, a.chain.root.PublicKey) {
-			err = rats.Errorf(rats.UntrustedRoot, "%s rests on another root than the quote", s.key.Kind)
-		}
-		return err
-	})
-}
-
-// fitting returns the TCB infos of this platform.
-func (a *appraisal) fitting() []*Statement {
-	var out []*Statement
-	for _, s := range a.set.tcb[a.chain.ext.FMSPC] {
-		if s.tcbInfo.TEE == a.q.TEE && s.tcbInfo.PCEID == a.chain.ext.PCEID {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// identities returns the identities of the enclave that signs such quotes.
-func (a *appraisal) identities() []*Statement {
-	var out []*Statement
-	for _, s := range a.set.identities {
-		if s.identity.ID == "QE" {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // checkRevocation holds the PCK certificate, its CA and the TCB signing
 // certificates against the lists.
 func (a *appraisal) checkRevocation() error {
@@ -315,15 +218,6 @@ func (a *appraisal) checkRevocation() error {
 		}
 	}
 	return nil
-}
-
-func revoked(list *x509.RevocationList, serial *big.Int) bool {
-	for i := range list.RevokedCertificateEntries {
-		if list.RevokedCertificateEntries[i].SerialNumber.Cmp(serial) == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // checkValidity: the certificates that vouch for the evidence hold at the time,

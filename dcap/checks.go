@@ -9,6 +9,7 @@ import "github.com/attesteer/attesteer/rats"
 // proves, then what the endorsements say of it.
 const (
 	checkFormat      = "quote_format"
+	checkPadding     = "padding"
 	checkSignature   = "quote_signature"
 	checkChain       = "pck_chain"
 	checkQESignature = "qe_report_signature"
@@ -26,6 +27,7 @@ func clauses() []rats.Check {
 	const qvl = "SGX DCAP QVL "
 	return []rats.Check{
 		{Name: checkFormat, Spec: "SGX ECDSA Quote Library API A.4"},
+		{Name: checkPadding, Spec: "SGX ECDSA Quote Library API A.4"},
 		{Name: checkSignature, Spec: qvl + "4.1.2.4.16"},
 		{Name: checkQEBinding, Spec: qvl + "4.1.2.4.13"},
 		{Name: checkChain, Spec: qvl + "4.1.2.1"},

@@ -168,8 +168,10 @@ func (o object) bytes(name string, dst []byte) {
 
 func (o object) time(name string) time.Time {
 	s := o.text(name)
-	t, err := time.Parse("2006-01-02T15:04:05Z", s)
-	if *o.err == nil && err != nil {
+	const form = "2006-01-02T15:04:05Z"
+	t, err := time.Parse(form, s)
+	// The length keeps out the fractions that time.Parse lets pass.
+	if *o.err == nil && (err != nil || len(s) != len(form)) {
 		o.fail("%s is not a time such as 2025-06-20T10:55:00Z", name)
 	}
 	return t

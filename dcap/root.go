@@ -61,6 +61,10 @@ func openRoots(roots []rats.TrustRoot) ([]root, error) {
 		if !ok || key.Curve != elliptic.P256() {
 			return nil, rats.Errorf(rats.Unsupported, "trust root %s: not a P-256 key", r.Name)
 		}
+		// A chain is followed by name, so a name has one key.
+		if rootNamed(out, r.Subject) != nil {
+			return nil, rats.Errorf(rats.Malformed, "trust root %s: another one has its distinguished name", r.Name)
+		}
 		out = append(out, root{r, key})
 	}
 	return out, nil

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -76,65 +75,6 @@ func preference(a, b *Statement) int {
 	)
 }
 
-// fit is what the candidates for one need came to.
-type fit struct {
-	// good are those that hold at the time and verify, best first.
-	good []*Statement
-	// stale verifies but does not hold at the time.
-	stale *Statement
-	// broken is why the best of those that do not verify do not.
-	broken error
-}
-
-// err says why there is nothing good; name is what was looked for.
-func (f fit) err(name string, at time.Time) error {
-	switch {
-	case len(f.good) > 0:
-		return nil
-	case f.stale != nil:
-		from, until := f.stale.Window()
-		if at.Before(from) {
-			return rats.Errorf(rats.EndorsementExpired, "%s is not yet valid: from %s", name, from.Format(time.RFC3339))
-		}
-		return rats.Errorf(rats.EndorsementExpired, "%s is stale: until %s", name, until.Format(time.RFC3339))
-	case f.broken != nil:
-		return f.broken
-	default:
-		return rats.Errorf(rats.EndorsementUnavailable, "%s is missing", name)
-	}
-}
-
-// sift tells the good from the stale and the broken.
-func sift(candidates []*Statement, at time.Time, ok func(*Statement) error) fit {
-	var f fit
-	var rest []*Statement
-	for _, s := range candidates {
-		from, until := s.Window()
-		switch {
-		case !within(at, from, until):
-			rest = append(rest, s)
-		default:
-			if err := ok(s); err == nil {
-				f.good = append(f.good, s)
-			} else if f.broken == nil {
-				f.broken = err
-			}
-		}
-	}
-	if len(f.good) > 0 {
-		return f
-	}
-	for _, s := range rest {
-		if err := ok(s); err == nil {
-			f.stale = s
-			return f
-		} else if f.broken == nil {
-			f.broken = err
-		}
-	}
-	return f
-}
-
 // pair chooses TCB info and identity by evaluation number. note says what the
 // caller should know of the choice.
 func pair(number EvaluationNumber, infos, identities []*Statement) (info, identity *Statement, note string) {
@@ -161,7 +101,7 @@ func pair(number EvaluationNumber, infos, identities []*Statement) (info, identi
 	default:
 		n, err := strconv.ParseUint(string(number), 10, 32)
 		if err != nil {
-			return nil, nil, "evaluation number " + string(number) + " is no number"
+			return nil, nil, ""
 		}
 		return of(infos, uint32(n)), of(identities, uint32(n)), ""
 	}

@@ -35,6 +35,7 @@ type Statement struct {
 // Parse reads an endorsement strictly and checks no signature. Errors are
 // Malformed, or Unsupported for versions and kinds that are not read here.
 func Parse(e rats.Endorsement) (*Statement, error) {
+	e = cloned(e) // what was parsed keeps pointing into it
 	s := &Statement{endorsement: e, digest: e.Digest(), key: rats.EndorsementKey{Kind: e.Kind}}
 	if err := s.readIssuers(); err != nil {
 		return nil, err
@@ -54,6 +55,14 @@ func Parse(e rats.Endorsement) (*Statement, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func cloned(e rats.Endorsement) rats.Endorsement {
+	out := rats.Endorsement{Kind: e.Kind, Body: bytes.Clone(e.Body)}
+	for _, der := range e.Issuers {
+		out.Issuers = append(out.Issuers, bytes.Clone(der))
+	}
+	return out
 }
 
 // readIssuers reads the certificate that vouches for the body: one, or none
@@ -103,39 +112,6 @@ func (s *Statement) readIdentity() error {
 	s.key.EvaluationDataNumber, s.key.Version = id.EvaluationDataNumber, 2
 	s.issued, s.nextUpdate = id.Issued, id.NextUpdate
 	s.inner, s.signature = sha256.Sum256(inner), signatureDER(sig[:])
-	return nil
-}
-
-// readCRL reads a revocation list (profile 1.4, RFC 5280 section 5).
-func (s *Statement) readCRL() error {
-	list, err := x509.ParseRevocationList(s.endorsement.Body)
-	if err != nil {
-		return rats.Errorf(rats.Malformed, "revocation list: %w", err)
-	}
-	if list.SignatureAlgorithm != x509.ECDSAWithSHA256 {
-		return rats.Errorf(rats.Unsupported, "revocation list signed with %v", list.SignatureAlgorithm)
-	}
-	if list.Number == nil || len(list.AuthorityKeyId) == 0 {
-		return rats.Errorf(rats.Malformed, "revocation list without number or authority key identifier")
-	}
-	if list.NextUpdate.IsZero() || list.NextUpdate.Before(list.ThisUpdate) {
-		return rats.Errorf(rats.Malformed, "revocation list without a window")
-	}
-	// A critical extension can turn the list into a partial or indirect one.
-	for i := range list.Extensions {
-		if list.Extensions[i].Critical {
-			return rats.Errorf(rats.Unsupported, "revocation list with critical extension %v", list.Extensions[i].Id)
-		}
-	}
-	s.crl = list
-	s.issued, s.nextUpdate = list.ThisUpdate.UTC(), list.NextUpdate.UTC()
-	s.inner, s.signature = sha256.Sum256(list.RawTBSRevocationList), list.Signature
-	if s.issuer != nil {
-		s.key.Scope = keyScope(s.issuer.RawSubjectPublicKeyInfo)
-	} else {
-		// The root's key is not in the list; its name stands for it here.
-		s.key.Scope = keyScope(list.RawIssuer)
-	}
 	return nil
 }
 

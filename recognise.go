@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attesteer
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/attesteer/attesteer/openenclave"
+	"github.com/attesteer/attesteer/quote"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// Recognise returns the format of evidence by its first bytes; it does not read
+// the rest. What is recognised but not verified here is Unsupported, and comes
+// with its format; what is no evidence is Malformed, and the error says what it
+// looks like.
+func Recognise(raw []byte) (rats.Format, error) {
+	switch {
+	case len(raw) == 0:
+		return "", rats.Errorf(rats.Malformed, "the evidence is empty")
+	case openenclave.IsReport(raw):
+		return rats.OEReport, nil
+	case isQuote(raw):
+		return recogniseQuote(raw)
+	case isOEEvidence(raw):
+		return rats.OEEvidence, rats.Errorf(rats.Unsupported, "Open Enclave evidence with a version 3 header is not verified yet")
+	default:
+		return "", rats.Errorf(rats.Malformed, "%s is no evidence of a kind known here", guess(raw))
+	}
+}
+
+// isQuote reports whether raw begins as a quote does: by the vendor of its
+// quoting enclave, or by a version and key type that go together.
+func isQuote(raw []byte) bool {
+	if len(raw) < quote.HeaderSize {
+		return false
+	}
+	vendor := quote.IntelQEVendorID()
+	version, key := binary.LittleEndian.Uint16(raw), binary.LittleEndian.Uint16(raw[2:])
+	return bytes.Equal(raw[12:28], vendor[:]) ||
+		version >= 3 && version <= 5 && (key == quote.ECDSAP256 || key == quote.ECDSAP384)
+}
+
+// isOEEvidence reports whether raw begins with oe_attestation_header_t for SGX
+// quotes: version 3 and the format's UUID.
+func isOEEvidence(raw []byte) bool {
+	return bytes.HasPrefix(raw, []byte{
+		3, 0, 0, 0,
+		0xa3, 0xa2, 0x1e, 0x87, 0x1b, 0x4d, 0x40, 0x14, 0xb7, 0x0a, 0xa1, 0x25, 0xd2, 0xfb, 0xcd, 0x8c,
+	})
+}
+
+func recogniseQuote(raw []byte) (rats.Format, error) {
+	const teeTDX = 0x81
+	version, tee := binary.LittleEndian.Uint16(raw), binary.LittleEndian.Uint32(raw[4:])
+	format := rats.Format("")
+	switch {
+	case version == 3:
+		return rats.SGXQuoteV3, nil
+	case version == 4 && tee == 0:
+		format = rats.SGXQuoteV4
+	case version == 4 && tee == teeTDX:
+		format = rats.TDXQuoteV4
+	case version == 5 && tee == 0:
+		format = rats.SGXQuoteV5
+	case version == 5 && tee == teeTDX:
+		format = rats.TDXQuoteV5
+	}
+	return format, rats.Errorf(rats.Unsupported, "a quote of version %d for TEE type %#x is not verified yet", version, tee)
+}
+
+// guess names what raw looks like, for people who passed the wrong file.
+func guess(raw []byte) string {
+	text := bytes.TrimSpace(raw)
+	switch {
+	case bytes.HasPrefix(text, []byte("{")), bytes.HasPrefix(text, []byte("[")):
+		return "JSON"
+	case bytes.HasPrefix(text, []byte("-----BEGIN ")):
+		return "PEM"
+	case bytes.HasPrefix(raw, []byte{0x30, 0x82}):
+		return "DER (perhaps a certificate)"
+	case bytes.HasPrefix(text, []byte("<")):
+		return "HTML or XML"
+	case len(raw) < quote.HeaderSize:
+		return "so short an input"
+	default:
+		return "this input"
+	}
+}
