@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/record"
+)
+
+// describe builds the REST API: handlers, and the document that describes them,
+// from the same types.
+func (g *Gateway) describe() huma.API {
+	schemas := huma.NewMapRegistry("#/components/schemas/", schemaName)
+	schemas.RegisterTypeAlias(reflect.TypeFor[record.Millis](), reflect.TypeFor[millisSchema]())
+	api := humago.New(g.mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Attesteer", Version: g.cfg.Version,
+				Description: "Public remote attestation: evidence is verified by every node of a ledger, and recorded where anyone can look it up and check it.",
+				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: schemas,
+				SecuritySchemes: map[string]*huma.SecurityScheme{tokenScheme: {
+					Type: "http", Scheme: "bearer", Description: "A token of the node. On a development network any word is one.",
+				}},
+			},
+		},
+		OpenAPIPath:                  "/openapi",
+		Formats:                      map[string]huma.Format{jsonType: compactJSON(), "json": compactJSON()},
+		DefaultFormat:                jsonType,
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{outward},
+	})
+	api.UseMiddleware(g.guard)
+	g.registerEvidence(api)
+	g.registerEnclaves(api)
+	g.registerEndorsements(api)
+	g.registerLedger(api)
+	g.registerCompatible(api)
+	// Huma describes its own form of errors whether or not anything answers in it.
+	delete(schemas.Map(), "ErrorModel")
+	delete(schemas.Map(), "ErrorDetail")
+	return api
+}
+
+const (
+	jsonType    = "application/json"
+	tokenScheme = "token"
+)
+
+// operation describes one call. Errors are described once, as the default.
+func (g *Gateway) operation(method, path, id, tag, summary string) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
+		// Huma takes a body that fills its bound for one that is over it.
+		MaxBodyBytes: g.cfg.MaxBody + 1, BodyReadTimeout: readTimeout,
+	}
+}
+
+// withToken marks a call that needs a token.
+func withToken(op huma.Operation) huma.Operation {
+	op.Security = []map[string][]string{{tokenScheme: {}}}
+	return op
+}
+
+// register adds a call whose errors are problems.
+func register[I, O any](api huma.API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	if op.Responses == nil {
+		op.Responses = make(map[string]*huma.Response)
+	}
+	op.Responses["default"] = &huma.Response{
+		Description: "What is wrong, by its kind.",
+		Content: map[string]*huma.MediaType{problemType: {
+			Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[client.Problem](), true, ""),
+		}},
+	}
+	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		return out, nil
+	})
+}
+
+// requestContext lets answer embed a context that has a method of that name.
+type requestContext = huma.Context
+
+// answer is a request's context whose status can be decided when the body is.
+type answer struct {
+	requestContext
+	status int // overrides, when it is not zero
+}
+
+// SetStatus implements [huma.Context].
+func (a *answer) SetStatus(status int) {
+	if a.status != 0 {
+		status = a.status
+	}
+	a.requestContext.SetStatus(status)
+}
+
+// Unwrap lets humago find the request.
+func (a *answer) Unwrap() huma.Context { return a.requestContext }
+
+// guard asks for a token where one is needed, before anything is read.
+func (g *Gateway) guard(ctx huma.Context, next func(huma.Context)) {
+	a := &answer{requestContext: ctx}
+	if len(ctx.Operation().Security) > 0 {
+		if err := g.standingOf(ctx.Header("Authorization")).authorise(); err != nil {
+			ctx.SetHeader("WWW-Authenticate", "Bearer")
+			// That the caller went away is no concern of ours.
+			_ = huma.WriteErr(g.api, a, http.StatusUnauthorized, problemOf(err).Detail)
+			return
+		}
+	}
+	next(a)
+}
+
+// outward is the last that sees an answer: it turns huma's own errors into
+// ours, in the form of the call.
+func outward(ctx huma.Context, _ string, body any) (any, error) {
+	var p *problem
+	switch v := body.(type) {
+	case *huma.ErrorModel:
+		p = problemOfModel(v)
+	case *problem:
+		p = v
+	default:
+		return body, nil
+	}
+	a, ok := ctx.(*answer)
+	if !ok {
+		return nil, fmt.Errorf("an answer of type %T", ctx)
+	}
+	a.status = p.Status
+	if ctx.Operation().Metadata[compatibleMark] != nil {
+		ctx.SetHeader("Content-Type", jsonType)
+		return envelopeOf(p), nil
+	}
+	return p, nil
+}
+
+// compactJSON writes JSON without an end of line: the compatible answers are
+// documented to the byte.
+func compactJSON() huma.Format {
+	return huma.Format{
+		Marshal: func(w io.Writer, v any) error {
+			var b bytes.Buffer
+			enc := json.NewEncoder(&b)
+			enc.SetEscapeHTML(false)
+			if err := enc.Encode(v); err != nil {
+				return err
+			}
+			_, err := w.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+			return err
+		},
+		Unmarshal: json.Unmarshal,
+	}
+}
+
+// schemaName names schemas by their types, with a clearer name for some.
+func schemaName(t reflect.Type, hint string) string {
+	if t == reflect.TypeFor[record.View]() {
+		return "Enclave"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
+}
+
+// millisSchema stands for ledger times in the description.
+type millisSchema struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (millisSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Nullable: true, Description: "RFC 3339 in UTC; null where there is none"}
+}

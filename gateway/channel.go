@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"strconv"
+	"sync"
+
+	"github.com/creachadair/jrpc2"
+	"github.com/creachadair/jrpc2/channel"
+
+	"github.com/attesteer/attesteer/rats"
+)
+
+const (
+	// maxBatch bounds the calls in one message.
+	maxBatch = 64
+	// maxPending bounds the messages of one connection that wait for an answer;
+	// further ones are not read.
+	maxPending = 64
+)
+
+// transport moves whole messages.
+type transport interface {
+	// recv returns the next message, or an error when there will be none.
+	recv() ([]byte, error)
+	send([]byte) error
+	close() error
+}
+
+// line is a [channel.Channel] between a transport and a jrpc2 server. It keeps
+// count of what waits for an answer, so that a line can end when all is said,
+// and it settles where jrpc2 reads JSON-RPC 2.0 differently:
+//
+//   - an id of null is an id (section 4), not a notification: it travels under
+//     another name inside;
+//   - what is JSON but no request is -32600, not -32700 (section 5.1): text that
+//     is no JSON never comes to jrpc2.
+type line struct {
+	transport
+	alias string // what stands for null as an id, but for a number
+
+	mu   sync.Mutex // guards what follows
+	cond *sync.Cond
+	// pending counts messages that were read and not answered.
+	pending int
+	seq     int
+	// draining: nothing more is read.
+	draining bool
+	closed   bool
+}
+
+var _ channel.Channel = (*line)(nil)
+
+func newLine(t transport) *line {
+	l := &line{transport: t, alias: `"null-` + rand.Text() + "-"}
+	l.cond = sync.NewCond(&l.mu)
+	return l
+}
+
+// Recv implements [channel.Channel].
+func (l *line) Recv() ([]byte, error) {
+	for {
+		if !l.awaitRoom() {
+			return nil, io.EOF
+		}
+		msg, err := l.recv()
+		if err != nil {
+			return nil, err
+		}
+		out, answered, fault := l.rename(msg)
+		if fault != nil {
+			if err := l.send(faultMessage(fault)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if !l.begin(answered) {
+			return nil, io.EOF
+		}
+		return out, nil
+	}
+}
+
+// awaitRoom waits until fewer than maxPending messages wait; it reports whether
+// another may be read.
+func (l *line) awaitRoom() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.pending >= maxPending && !l.draining && !l.closed {
+		l.cond.Wait()
+	}
+	return l.open()
+}
+
+// open reports whether messages are taken. Where they are not, it waits for the
+// end of the line: to report one to jrpc2 at once would cancel the calls that
+// are being answered. The caller holds mu.
+func (l *line) open() bool {
+	if !l.draining && !l.closed {
+		return true
+	}
+	for !l.closed {
+		l.cond.Wait()
+	}
+	return false
+}
+
+func (l *line) begin(answered bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.open() {
+		return false
+	}
+	if answered {
+		l.pending++
+	}
+	return true
+}
+
+// Send implements [channel.Channel].
+func (l *line) Send(msg []byte) error {
+	defer l.end()
+	return l.send(l.restore(msg))
+}
+
+func (l *line) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending--
+	l.cond.Broadcast()
+}
+
+// Close implements [channel.Channel].
+func (l *line) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.cond.Broadcast()
+	l.mu.Unlock()
+	return l.close()
+}
+
+// drain stops the reading.
+func (l *line) drain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.draining = true
+	l.cond.Broadcast()
+}
+
+// idle waits until nothing waits for an answer any more, the line is closed, or
+// ctx ends.
+func (l *line) idle(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.cond.Broadcast()
+	})
+	defer stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.pending > 0 && !l.closed && ctx.Err() == nil {
+		l.cond.Wait()
+	}
+}
+
+// rename returns a message with another name for each id that is null, and
+// whether it will be answered.
+func (l *line) rename(msg []byte) (out []byte, answered bool, fault *jrpc2.Error) {
+	trimmed := bytes.TrimSpace(msg)
+	if !json.Valid(trimmed) {
+		return nil, false, jrpc2.Errorf(jrpc2.ParseError, "parse error")
+	}
+	if trimmed[0] != '[' {
+		out, answered = l.renameOne(trimmed)
+		return out, answered, nil
+	}
+	var batch []json.RawMessage
+	if err := json.Unmarshal(trimmed, &batch); err != nil {
+		return nil, false, jrpc2.Errorf(jrpc2.ParseError, "parse error")
+	}
+	if len(batch) > maxBatch {
+		return nil, false, jrpc2.Errorf(jrpc2.InvalidRequest, "%d calls in a batch, at most %d", len(batch), maxBatch)
+	}
+	answered = len(batch) == 0 // an empty batch is an error, which is answered
+	for i, one := range batch {
+		renamed, waits := l.renameOne(one)
+		batch[i] = renamed
+		answered = answered || waits
+	}
+	out, err := json.Marshal(batch)
+	if err != nil {
+		return nil, false, jrpc2.Errorf(jrpc2.InternalError, "internal error")
+	}
+	return out, answered, nil
+}
+
+func (l *line) renameOne(msg json.RawMessage) (json.RawMessage, bool) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(msg, &fields) != nil || fields == nil {
+		return msg, true // no object: an error, which is answered
+	}
+	id, named := fields["id"]
+	if !named {
+		return msg, !isNotification(fields)
+	}
+	if string(bytes.TrimSpace(id)) != "null" {
+		return msg, true
+	}
+	l.mu.Lock()
+	l.seq++
+	fields["id"] = json.RawMessage(l.alias + strconv.Itoa(l.seq) + `"`)
+	l.mu.Unlock()
+	out, err := json.Marshal(fields)
+	if err != nil {
+		return msg, true
+	}
+	return out, true
+}
+
+// isNotification reports whether an object without an id is a request (section
+// 4.1): then there is no answer, not even to say that it failed.
+func isNotification(fields map[string]json.RawMessage) bool {
+	var version, method string
+	for name, value := range fields {
+		switch name {
+		case "jsonrpc":
+			if json.Unmarshal(value, &version) != nil {
+				return false
+			}
+		case "method":
+			if json.Unmarshal(value, &method) != nil {
+				return false
+			}
+		case "params":
+			if first := bytes.TrimSpace(value)[0]; first != '[' && first != '{' && first != 'n' {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return version == jrpc2.Version && method != ""
+}
+
+// answerMessage is one response as jrpc2 writes it.
+type answerMessage struct {
+	Version string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Result  json.RawMessage `json:"result,omitempty"`
+	Error   *jrpc2.Error    `json:"error,omitempty"`
+}
+
+// restore undoes in an answer what rename did to the question.
+func (l *line) restore(msg []byte) []byte {
+	if !bytes.Contains(msg, []byte(l.alias)) && !bytes.Contains(msg, []byte(`"code":-32700`)) {
+		return msg
+	}
+	var out any
+	if msg[0] == '[' {
+		var batch []*answerMessage
+		if json.Unmarshal(msg, &batch) != nil {
+			return msg
+		}
+		for _, m := range batch {
+			l.restoreOne(m)
+		}
+		out = batch
+	} else {
+		m := new(answerMessage)
+		if json.Unmarshal(msg, m) != nil {
+			return msg
+		}
+		l.restoreOne(m)
+		out = m
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return msg
+	}
+	return b
+}
+
+func (l *line) restoreOne(m *answerMessage) {
+	if bytes.HasPrefix(m.ID, []byte(l.alias)) {
+		m.ID = json.RawMessage("null")
+	}
+	if m.Error != nil && m.Error.Code == jrpc2.ParseError {
+		m.Error.Code = jrpc2.InvalidRequest
+	}
+}
+
+// faultMessage answers what never came to jrpc2.
+func faultMessage(fault *jrpc2.Error) []byte {
+	b, err := json.Marshal(answerMessage{Version: jrpc2.Version, ID: json.RawMessage("null"), Error: fault})
+	if err != nil {
+		return []byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603}}`)
+	}
+	return b
+}
+
+// errBinary is why a connection that sends binary frames is closed.
+var errBinary = rats.Errorf(rats.Malformed, "a binary frame")

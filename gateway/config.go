@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/proof"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/registry"
+)
+
+// Ledger decides about transactions. It is safe for concurrent use.
+type Ledger interface {
+	// Submit returns once a transaction is committed and durable, or refused:
+	// what the rules refuse is in the result, and an error says that there is
+	// no result.
+	Submit(ctx context.Context, tx []byte) (registry.TxResult, error)
+	// Bundle returns a proof of a record or of its absence.
+	Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error)
+	// Status returns where the ledger stands.
+	Status(ctx context.Context) (Status, error)
+}
+
+// Status is where the ledger stands.
+type Status struct {
+	ChainID string
+	Height  uint64
+	AppHash [32]byte
+	// Time is the ledger's own.
+	Time       record.Millis
+	Validators []Validator
+	// CatchingUp: the node does not take part yet.
+	CatchingUp bool
+}
+
+// Validator is one voice in the making of blocks.
+type Validator struct {
+	Address   [20]byte
+	PublicKey [32]byte
+	Power     int64
+}
+
+// Registry answers from the ledger's committed state. It is safe for
+// concurrent use.
+type Registry interface {
+	// Record fails with [rats.NotFound].
+	Record(id record.ID) (record.Record, error)
+	// History returns a record's events, oldest first.
+	History(id record.ID) ([]record.Event, error)
+	// Evidence returns evidence by its SHA-256.
+	Evidence(sha [32]byte) ([]byte, error)
+	// Endorsement returns an endorsement by the SHA-256 of its body.
+	Endorsement(sha [32]byte) (rats.Endorsement, error)
+	// Endorsements lists those in state, sorted by key.
+	Endorsements() []record.EndorsementEntry
+	// Lacks returns those of items that would change state.
+	Lacks(items []rats.Endorsement) []rats.Endorsement
+	// Challenge returns the newest block that evidence may be bound to.
+	Challenge() (hash [32]byte, height uint64, at record.Millis, ok bool)
+	// Time is ledger time as of the last block.
+	Time() record.Millis
+	Genesis() registry.Genesis
+	ChainID() string
+}
+
+// Index answers listings.
+type Index interface {
+	// List returns the records that match, newest first; a filter that cannot
+	// be read is [rats.Malformed].
+	List(ctx context.Context, filter record.Filter) (record.Page, error)
+}
+
+// Source is where endorsements come from that the ledger lacks.
+type Source interface {
+	// Endorsements returns what the source holds for needs at a time.
+	Endorsements(ctx context.Context, needs []attesteer.Need, at time.Time) ([]rats.Endorsement, error)
+}
+
+// Tokens knows who may submit. It is safe for concurrent use.
+type Tokens interface {
+	// Allowed reports whether a token is known, in time that does not tell how
+	// near it came.
+	Allowed(token string) bool
+}
+
+// Config says what a gateway stands on. Fields that may be empty say so.
+type Config struct {
+	Ledger   Ledger
+	Registry Registry
+	Index    Index
+	// Source may be nil: then only what the ledger holds, and what is pushed, counts.
+	Source Source
+	// Key is the registrar's, in whose name transactions are signed.
+	Key ed25519.PrivateKey
+	// Network is dev, test or main. On dev, JSON-RPC needs no token, since the
+	// original's clients send none.
+	Network string
+	Tokens  Tokens
+	// Now is the clock of transactions' deadlines; nil is the system's.
+	Now func() time.Time
+	// Logger may be nil. Neither evidence nor tokens are logged.
+	Logger *slog.Logger
+	// Version is what the API says it is.
+	Version string
+	// Pages serves every path that is not the API's; nil serves none.
+	Pages http.Handler
+	// MaxBody bounds what a caller may send, in bytes; zero is 1 MiB.
+	MaxBody int64
+	// Rate bounds what callers without a token may ask for; its zero value sets
+	// no bound on dev, and [DefaultRate] elsewhere.
+	Rate Rate
+}
+
+// maxBody is the usual bound of a body: the largest transaction, in base64,
+// several times over.
+const maxBody = 1 << 20
+
+// complete checks cfg and fills in what was left empty.
+func (cfg Config) complete() (Config, error) {
+	switch {
+	case cfg.Ledger == nil || cfg.Registry == nil || cfg.Index == nil || cfg.Tokens == nil:
+		return cfg, errors.New("gateway: ledger, registry, index and tokens are required")
+	case len(cfg.Key) != ed25519.PrivateKeySize:
+		return cfg, errors.New("gateway: the registrar's key is required")
+	}
+	switch cfg.Network {
+	case networkDev, "test", "main":
+	default:
+		return cfg, errors.New("gateway: network is neither dev, test nor main")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = maxBody
+	}
+	if cfg.Rate == (Rate{}) && cfg.Network != networkDev {
+		cfg.Rate = DefaultRate()
+	}
+	if cfg.Pages == nil {
+		cfg.Pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			writeProblem(w, problemOf(rats.Errorf(rats.NotFound, "nothing is served at %s", r.URL.Path)))
+		})
+	}
+	return cfg, nil
+}
+
+// networkDev is the network on which any word is a token.
+const networkDev = "dev"

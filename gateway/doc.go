@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package gateway is a node's API: REST with its OpenAPI description, the
+// compatible Attesteer calls, and JSON-RPC 2.0 by POST and over WebSocket, all
+// on one port with the pages.
+//
+//	GET  /                    the pages, as every path that is not the API's
+//	POST /                    JSON-RPC
+//	/ with Upgrade            JSON-RPC over WebSocket, in text frames
+//	/v1/…                     REST
+//	/openapi.json             what REST says of itself
+//	/healthz /readyz          for whoever watches the process
+//
+// It verifies nothing. It decodes what callers send, finds out which
+// endorsements the ledger lacks for it, signs one transaction with the
+// registrar's key, and answers with what the ledger decided, once that is
+// committed.
+//
+// An error has a [rats.Kind]. REST shows it as a problem (RFC 9457) with the
+// kind's status; the compatible calls show it as the original service did. Of
+// internal errors nothing leaves the process but the word.
+package gateway

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/negotiation"
+
+	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+)
+
+type listInput struct {
+	Query       string `query:"q" doc:"a part of a url, or how an id, measurement or key begins"`
+	TEE         string `query:"tee" doc:"kind of enclave" example:"sgx"`
+	Fingerprint string `query:"fingerprint" doc:"measurement of the code (MRENCLAVE)"`
+	MRSigner    string `query:"mr_signer" doc:"vendor of the code"`
+	Signer      string `query:"signer" doc:"report data"`
+	URL         string `query:"url"`
+	Status      string `query:"status" doc:"TCB status" example:"UpToDate"`
+	Tier        string `query:"tier" doc:"affirming, warning or contraindicated"`
+	State       string `query:"state" doc:"active, expired, undecided, withdrawn or revoked"`
+	Registrar   string `query:"registrar"`
+	Cursor      string `query:"cursor" doc:"next_cursor of the page before"`
+	Limit       int    `query:"limit" doc:"records a page, 1 to 200; without, 50" minimum:"1" maximum:"200"`
+}
+
+type listOutput struct {
+	Body client.Page
+}
+
+type idInput struct {
+	ID string `path:"id" doc:"64 hex digits"`
+}
+
+// parse reads an id, in hex as everywhere.
+func (in *idInput) parse() (record.ID, error) {
+	b, err := decodeHex("id", in.ID)
+	if err != nil {
+		return record.ID{}, err
+	}
+	if len(b) != len(record.ID{}) {
+		return record.ID{}, rats.Errorf(rats.Malformed, "id: %d hex digits, want %d", 2*len(b), 2*len(record.ID{}))
+	}
+	return record.ID(b), nil
+}
+
+type enclaveOutput struct {
+	Body record.View
+}
+
+type historyOutput struct {
+	Body client.History
+}
+
+type recordEvidenceOutput struct {
+	Body client.Evidence
+}
+
+func (g *Gateway) registerEnclaves(api huma.API) {
+	const tag = "enclaves"
+	register(api, g.operation(http.MethodGet, "/v1/enclaves", "list-enclaves", tag, "List recorded enclaves, newest first"),
+		func(ctx context.Context, in *listInput) (*listOutput, error) {
+			page, err := g.list(ctx, in)
+			if err != nil {
+				return nil, err
+			}
+			return &listOutput{Body: *page}, nil
+		})
+	register(api, g.operation(http.MethodGet, "/v1/enclaves/{id}", "get-enclave", tag, "Get a record"),
+		func(_ context.Context, in *idInput) (*enclaveOutput, error) {
+			r, err := g.record(in)
+			if err != nil {
+				return nil, err
+			}
+			return &enclaveOutput{Body: r.View(g.cfg.Registry.Time())}, nil
+		})
+	register(api, g.operation(http.MethodGet, "/v1/enclaves/{id}/history", "get-history", tag, "Get what happened to a record, newest last"),
+		func(_ context.Context, in *idInput) (*historyOutput, error) {
+			h, err := g.history(in)
+			if err != nil {
+				return nil, err
+			}
+			return &historyOutput{Body: *h}, nil
+		})
+	register(api, g.operation(http.MethodGet, "/v1/enclaves/{id}/evidence", "get-evidence", tag, "Get the raw evidence of a record and the endorsements used"),
+		func(_ context.Context, in *idInput) (*recordEvidenceOutput, error) {
+			ev, err := g.evidenceOf(in)
+			if err != nil {
+				return nil, err
+			}
+			return &recordEvidenceOutput{Body: *ev}, nil
+		})
+	g.registerProof(api, tag)
+}
+
+func (g *Gateway) list(ctx context.Context, in *listInput) (*client.Page, error) {
+	page, err := g.cfg.Index.List(ctx, record.Filter{
+		Query: in.Query, TEE: in.TEE, Fingerprint: in.Fingerprint, MRSigner: in.MRSigner,
+		Signer: in.Signer, URL: in.URL, Status: in.Status, Tier: in.Tier, State: in.State,
+		Registrar: in.Registrar, Cursor: in.Cursor, Limit: in.Limit,
+	})
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	out := &client.Page{Enclaves: make([]record.View, 0, len(page.Records))}
+	at := g.cfg.Registry.Time()
+	for i := range page.Records {
+		out.Enclaves = append(out.Enclaves, page.Records[i].View(at))
+	}
+	if page.NextCursor != "" {
+		out.NextCursor = &page.NextCursor
+	}
+	return out, nil
+}
+
+func (g *Gateway) record(in *idInput) (*record.Record, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	r, err := g.cfg.Registry.Record(id)
+	if err != nil {
+		return nil, err
+	}
+	return &r, nil
+}
+
+func (g *Gateway) history(in *idInput) (*client.History, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	events, err := g.cfg.Registry.History(id)
+	if err != nil {
+		return nil, err
+	}
+	out := &client.History{Events: make([]client.Event, 0, len(events))}
+	for i := range events {
+		e := &events[i]
+		out.Events = append(out.Events, client.Event{
+			Sequence: e.Sequence, Event: e.Kind, Time: e.Time, Height: e.Height,
+			Tx: hex.EncodeToString(e.Tx[:]), Record: e.Record.View(e.Time),
+		})
+	}
+	return out, nil
+}
+
+func (g *Gateway) evidenceOf(in *idInput) (*client.Evidence, error) {
+	r, err := g.record(in)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := g.cfg.Registry.Evidence(r.EvidenceSHA256)
+	if err != nil {
+		return nil, err
+	}
+	out := &client.Evidence{
+		Evidence: raw, SHA256: hex.EncodeToString(r.EvidenceSHA256[:]),
+		Endorsements: make([]client.SignedEndorsement, 0, len(r.AppraisedWith)),
+	}
+	for _, digest := range r.AppraisedWith {
+		e, err := g.cfg.Registry.Endorsement(digest)
+		if err != nil {
+			return nil, err
+		}
+		out.Endorsements = append(out.Endorsements, client.SignedEndorsement{
+			Kind: e.Kind, SHA256: hex.EncodeToString(digest[:]), Body: e.Body, Issuers: issuersOf(e),
+		})
+	}
+	return out, nil
+}
+
+// issuersOf returns an endorsement's certificates; JSON shows none as [].
+func issuersOf(e rats.Endorsement) [][]byte {
+	return append([][]byte{}, e.Issuers...)
+}
+
+const cborType = "application/cbor"
+
+type proofInput struct {
+	idInput
+	Accept string `header:"Accept" doc:"application/cbor for the smaller spelling of the same bundle"`
+}
+
+type proofOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (g *Gateway) registerProof(api huma.API, tag string) {
+	op := g.operation(http.MethodGet, "/v1/enclaves/{id}/proof", "get-proof", tag, "Get the proof of a record, or of its absence")
+	op.Description = "Answers 200 for both; what is proven shows when the bundle is verified. Waits for the header that carries the state."
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "OK",
+		Content: map[string]*huma.MediaType{
+			jsonType: {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+			cborType: {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[[]byte](), true, "")},
+		},
+	}}
+	register(api, op, func(ctx context.Context, in *proofInput) (*proofOutput, error) {
+		id, err := in.parse()
+		if err != nil {
+			return nil, err
+		}
+		bundle, err := g.cfg.Ledger.Bundle(ctx, id)
+		if err != nil {
+			return nil, g.fault(ctx, err)
+		}
+		if negotiation.SelectQValueFast(strings.ToLower(in.Accept), []string{jsonType, cborType}) == cborType {
+			b, err := bundle.CBOR()
+			return &proofOutput{ContentType: cborType, Body: b}, err
+		}
+		b, err := json.Marshal(bundle)
+		return &proofOutput{ContentType: jsonType, Body: b}, err
+	})
+}
+
+// fault logs err if it is ours, and returns it.
+func (g *Gateway) fault(ctx context.Context, err error) error {
+	if rats.KindOf(err) == rats.Internal && ctx.Err() == nil {
+		g.log.LogAttrs(ctx, slog.LevelError, "a call failed", attrError(err))
+	}
+	return err
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+)
+
+// evidenceBody is evidence as callers post it; null is as good as nothing.
+type evidenceBody struct {
+	Evidence    string  `json:"evidence" doc:"standard base64 of the evidence, such as a DCAP quote or an Open Enclave report"`
+	Format      *string `json:"format,omitempty" nullable:"true" doc:"what the evidence has to be recognised as" example:"sgx-quote-v3"`
+	URL         *string `json:"url,omitempty" nullable:"true" doc:"where the enclave serves, at most 256 bytes" example:"https://my.enclave.example"`
+	ValidFor    *string `json:"valid_for,omitempty" nullable:"true" doc:"how long the registrar vouches for it; without, the network's default" example:"48h"`
+	RuntimeData *string `json:"runtime_data,omitempty" nullable:"true" doc:"standard base64 of what hashes to the report data"`
+}
+
+type evidenceInput struct {
+	Body evidenceBody
+}
+
+type evidenceOutput struct {
+	Body client.Recorded
+}
+
+func (g *Gateway) registerEvidence(api huma.API) {
+	op := withToken(g.operation(http.MethodPost, "/v1/evidence", "submit-evidence", "evidence", "Have evidence verified and recorded"))
+	op.DefaultStatus = http.StatusCreated
+	op.Description = "Answers once the block is committed. Evidence that was recorded before is a 409 of kind replayed, which names the record."
+	register(api, op, func(ctx context.Context, in *evidenceInput) (*evidenceOutput, error) {
+		s, err := in.Body.submission()
+		if err != nil {
+			return nil, err
+		}
+		out, err := g.submitEvidence(ctx, s, rats.Format(value(in.Body.Format)))
+		g.logSubmission(ctx, out, err)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := g.recorded(out)
+		if err != nil {
+			return nil, err
+		}
+		return &evidenceOutput{Body: *answer}, nil
+	})
+}
+
+// submission decodes a body.
+func (b *evidenceBody) submission() (record.Submission, error) {
+	var s record.Submission
+	var err error
+	if s.Evidence, err = decodeBase64("evidence", b.Evidence); err != nil {
+		return s, err
+	}
+	if len(s.Evidence) == 0 {
+		return s, rats.Errorf(rats.Malformed, "evidence: empty")
+	}
+	if b.RuntimeData != nil {
+		if s.RuntimeData, err = decodeBase64("runtime_data", *b.RuntimeData); err != nil {
+			return s, err
+		}
+	}
+	s.URL = value(b.URL)
+	s.ValidFor, err = parseValidFor(value(b.ValidFor))
+	return s, err
+}
+
+// logSubmission says what became of evidence, by names alone.
+func (g *Gateway) logSubmission(ctx context.Context, s *submitted, err error) {
+	switch {
+	case err == nil:
+		g.log.LogAttrs(ctx, slog.LevelInfo, "evidence was recorded",
+			slog.String("record", hex.EncodeToString(s.result.RecordID[:])),
+			slog.String("tx", hex.EncodeToString(s.result.Tx[:])), slog.Uint64("height", s.result.Height))
+	case rats.KindOf(err) == rats.Internal && !errors.Is(err, context.Canceled):
+		g.log.LogAttrs(ctx, slog.LevelError, "evidence could not be decided", attrError(err))
+	default:
+		g.log.LogAttrs(ctx, slog.LevelInfo, "evidence was not recorded", slog.String("kind", rats.KindOf(err).String()))
+	}
+}
+
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func decodeBase64(name, text string) ([]byte, error) {
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, rats.Errorf(rats.Malformed, "%s: not standard base64", name)
+	}
+	return b, nil
+}
+
+// decodeHex reads hex with or without 0x, of any case, white space ignored, as
+// the original does.
+func decodeHex(name, text string) ([]byte, error) {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, text)
+	if len(text) > 1 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X') {
+		text = text[2:]
+	}
+	b, err := hex.DecodeString(text)
+	switch {
+	case errors.Is(err, hex.ErrLength):
+		return nil, rats.Errorf(rats.Malformed, "%s: an odd number of hex digits", name)
+	case err != nil:
+		return nil, rats.Errorf(rats.Malformed, "%s: not hex", name)
+	case len(b) == 0:
+		return nil, rats.Errorf(rats.Malformed, "%s: empty", name)
+	}
+	return b, nil
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/attesteer/attesteer/rats"
+)
+
+// Gateway is the handler of a node's one port. It is safe for concurrent use.
+type Gateway struct {
+	cfg      Config
+	log      *slog.Logger
+	mux      *http.ServeMux
+	api      huma.API
+	rpc      *rpc
+	limiter  *limiter
+	supplied *supplied
+	csrf     *http.CrossOriginProtection
+}
+
+var _ http.Handler = (*Gateway)(nil)
+
+// New returns the handler of everything that a node serves.
+func New(cfg Config) (*Gateway, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		cfg: cfg, log: cfg.Logger, mux: http.NewServeMux(),
+		limiter: newLimiter(cfg.Rate, cfg.Now), supplied: newSupplied(cfg.Now),
+		csrf: http.NewCrossOriginProtection(),
+	}
+	g.rpc = newRPC(g)
+	g.api = g.describe()
+	return g, nil
+}
+
+// Limits of [Server].
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 60 * time.Second
+	// writeTimeout covers the wait for a block and, at /proof, for the next.
+	writeTimeout = submitTimeout + 45*time.Second
+	idleTimeout  = 2 * time.Minute
+	maxHeader    = 32 << 10
+)
+
+// Server returns a server of handler with time and size limits. Its Shutdown
+// also ends the WebSockets of a [Gateway], once what they were asked is
+// answered; [Gateway.Drain] waits for that.
+func Server(handler http.Handler) *http.Server {
+	s := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	}
+	if g, ok := handler.(*Gateway); ok {
+		s.RegisterOnShutdown(g.rpc.sockets.drain)
+	}
+	return s
+}
+
+// Drain tells the WebSockets to end once what they were asked is answered, and
+// waits for it until ctx ends.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.rpc.sockets.drain()
+	return g.rpc.sockets.wait(ctx)
+}
+
+// ServeHTTP implements [http.Handler].
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out := &observed{ResponseWriter: w}
+	start := g.cfg.Now()
+	defer func() {
+		if fault := recover(); fault != nil {
+			if fault == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too
+				panic(fault)
+			}
+			g.log.LogAttrs(r.Context(), slog.LevelError, "a call panicked", slog.Any("fault", fault),
+				slog.String("path", r.URL.Path), slog.String("stack", string(debug.Stack())))
+			if out.status == 0 {
+				writeProblem(out, problemOf(rats.Internal))
+			}
+		}
+		g.log.LogAttrs(r.Context(), slog.LevelDebug, "call", slog.String("method", r.Method),
+			slog.String("path", r.URL.Path), slog.Int("status", out.status), slog.Duration("took", g.cfg.Now().Sub(start)))
+	}()
+	if p := g.admit(r); p != nil {
+		if p.Status == http.StatusRequestEntityTooLarge {
+			w.Header().Set("Connection", "close") // what is still coming is not read
+		}
+		g.refuse(out, r, p)
+		return
+	}
+	g.route(out, r)
+}
+
+// refuse answers a call that was not admitted, in the form of its kind.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	if strings.HasPrefix(r.URL.Path, compatiblePrefix) {
+		writeEnvelope(w, p)
+		return
+	}
+	writeProblem(w, p)
+}
+
+// admit holds a request against what does not depend on what it asks: its size,
+// the rate of its address, and whether a browser sent it for another site.
+func (g *Gateway) admit(r *http.Request) *problem {
+	if r.ContentLength > g.cfg.MaxBody {
+		return problemOf(rats.Errorf(rats.TooLarge, "body: %d bytes, at most %d", r.ContentLength, g.cfg.MaxBody))
+	}
+	if g.standingOf(r.Header.Get("Authorization")) != trusted && !g.limiter.allow(r.RemoteAddr) {
+		return problemOf(rats.Errorf(rats.QuotaExceeded, "too many requests from this address"))
+	}
+	if g.csrf.Check(r) != nil {
+		return statusProblem(rats.Unauthorized, http.StatusForbidden, "sent by a page of another site")
+	}
+	return nil
+}
+
+func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
+	case path == "/" && isUpgrade(r):
+		g.rpc.serveSocket(w, r)
+	case path == "/" && r.Method == http.MethodPost:
+		g.rpc.servePost(w, r)
+	case isAPI(path):
+		g.serveAPI(w, r)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		g.cfg.Pages.ServeHTTP(w, r)
+	default:
+		w.Header().Set("Allow", "GET, HEAD")
+		writeProblem(w, notAllowed(r.Method))
+	}
+}
+
+// isAPI reports whether a path is the REST API's, known or not.
+func isAPI(path string) bool {
+	switch path {
+	case "/openapi.json", "/healthz", "/readyz", "/v1":
+		return true
+	}
+	return strings.HasPrefix(path, "/v1/")
+}
+
+// serveAPI serves REST; what no call is registered for gets a problem, where
+// the multiplexer would answer in plain text.
+func (g *Gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	h, pattern := g.mux.Handler(r)
+	if pattern != "" {
+		g.mux.ServeHTTP(w, r)
+		return
+	}
+	plain := &unanswered{header: http.Header{}}
+	h.ServeHTTP(plain, r)
+	if plain.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", plain.header.Get("Allow"))
+		writeProblem(w, notAllowed(r.Method))
+		return
+	}
+	writeProblem(w, problemOf(rats.Errorf(rats.NotFound, "the API has no such path")))
+}
+
+func notAllowed(method string) *problem {
+	return statusProblem(rats.Unsupported, http.StatusMethodNotAllowed, method+" is not allowed here")
+}
+
+// unanswered keeps the head of an answer that nobody gets.
+type unanswered struct {
+	header http.Header
+	status int
+}
+
+func (u *unanswered) Header() http.Header         { return u.header }
+func (u *unanswered) Write(b []byte) (int, error) { return len(b), nil }
+func (u *unanswered) WriteHeader(status int)      { u.status = status }
+
+// observed remembers the status that was answered.
+type observed struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (o *observed) WriteHeader(status int) {
+	if o.status == 0 {
+		o.status = status
+	}
+	o.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (o *observed) Write(b []byte) (int, error) {
+	if o.status == 0 {
+		o.status = http.StatusOK
+	}
+	return o.ResponseWriter.Write(b)
+}
+
+// Unwrap lets [http.ResponseController] find what the server gave.
+func (o *observed) Unwrap() http.ResponseWriter { return o.ResponseWriter }
+
+// attrError shortens log calls.
+func attrError(err error) slog.Attr { return slog.Any("error", err) }

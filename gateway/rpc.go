@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/creachadair/jrpc2"
+	"github.com/creachadair/jrpc2/handler"
+
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+)
+
+// method is one JSON-RPC method. What it returns is the result as it is; an
+// error becomes a returned value of status error, which JSON-RPC takes for a
+// success: such is the original's way.
+type method struct {
+	name string
+	// submits: a token is needed, but on a development network.
+	submits bool
+	call    func(ctx context.Context, params []json.RawMessage) (any, error)
+}
+
+// rpc serves the methods over every transport.
+type rpc struct {
+	g       *Gateway
+	methods map[string]method
+	assign  handler.Map
+	sockets *sockets
+}
+
+// newRPC makes the one table of methods, from which all transports are served.
+func newRPC(g *Gateway) *rpc {
+	r := &rpc{g: g, methods: make(map[string]method), assign: make(handler.Map), sockets: newSockets()}
+	for _, m := range []method{
+		{name: "attesteer_forwardDcapQuote", submits: true, call: r.forwardDCAPQuote},
+		{name: "attesteer_forwardIasAttestationReport", submits: true, call: unsupported("IAS attestation reports (EPID)")},
+		{name: "author_getShieldingKey", call: unsupported("author_getShieldingKey")},
+		{name: "author_getUntrustedUrl", call: unsupported("author_getUntrustedUrl")},
+		{name: "author_pendingExtrinsics", call: unsupported("author_pendingExtrinsics")},
+		{name: "author_pendingTrustedCallsFor", call: unsupported("author_pendingTrustedCallsFor")},
+		{name: "author_submitAndWatchExtrinsic", submits: true, call: unsupported("author_submitAndWatchExtrinsic")},
+		{name: "author_submitExtrinsic", submits: true, call: unsupported("author_submitExtrinsic")},
+		{name: "rpc_methods", call: r.names},
+		{name: "system_health", call: r.health},
+		{name: "system_name", call: constant("attesteer")},
+		{name: "system_version", call: constant(g.cfg.Version)},
+	} {
+		r.methods[m.name] = m
+		r.assign[m.name] = r.handle(m)
+	}
+	return r
+}
+
+// call calls a method for a caller whose right to it was judged before.
+func (r *rpc) call(ctx context.Context, name string, params []json.RawMessage) (any, error) {
+	m, ok := r.methods[name]
+	if !ok {
+		return nil, rats.Errorf(rats.Internal, "no method %s", name)
+	}
+	return m.call(ctx, params)
+}
+
+// handle returns a method as jrpc2 calls it. A panic costs the call its answer
+// and the node nothing.
+func (r *rpc) handle(m method) jrpc2.Handler {
+	return func(ctx context.Context, req *jrpc2.Request) (result any, _ error) {
+		defer func() {
+			if fault := recover(); fault != nil {
+				r.g.log.LogAttrs(ctx, slog.LevelError, "a method panicked", slog.Any("fault", fault),
+					slog.String("method", m.name), slog.String("stack", string(debug.Stack())))
+				result = returnedError(rats.Internal)
+			}
+		}()
+		if m.submits && r.g.cfg.Network != networkDev {
+			if err := standingIn(ctx).authorise(); err != nil {
+				return returnedError(err), nil
+			}
+		}
+		var params []json.RawMessage
+		if req.HasParams() && req.UnmarshalParams(&params) != nil {
+			return returnedError(rats.Errorf(rats.Malformed, "parameters have to be a list")), nil
+		}
+		out, err := m.call(ctx, params)
+		if err != nil {
+			return returnedError(r.g.fault(ctx, err)), nil
+		}
+		return out, nil
+	}
+}
+
+// standingKey is the context key of a connection's standing.
+type standingKey struct{}
+
+func withStanding(ctx context.Context, s standing) context.Context {
+	return context.WithValue(ctx, standingKey{}, s)
+}
+
+func standingIn(ctx context.Context) standing {
+	s, _ := ctx.Value(standingKey{}).(standing)
+	return s
+}
+
+// names answers with the documented methods in alphabetical order, as one
+// string; itself it leaves out, as the original does.
+func (r *rpc) names(context.Context, []json.RawMessage) (any, error) {
+	var names []string
+	for name := range r.methods {
+		if name != "rpc_methods" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return "methods: [" + strings.Join(names, ", ") + "]", nil
+}
+
+// health answers with JSON in a string: the original's type is a string.
+func (r *rpc) health(ctx context.Context, _ []json.RawMessage) (any, error) {
+	s, err := r.g.cfg.Ledger.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(struct {
+		Healthy bool          `json:"healthy"`
+		ChainID string        `json:"chain_id"`
+		Height  uint64        `json:"height"`
+		Time    record.Millis `json:"time"`
+	}{!s.CatchingUp, s.ChainID, s.Height, s.Time})
+	if err != nil {
+		return nil, rats.Errorf(rats.Internal, "encode: %w", err)
+	}
+	return string(b), nil
+}
+
+// forwardDCAPQuote takes [quote in hex, url?] and answers with the transaction
+// that recorded the quote, where the original answers with the extrinsic that
+// it hopes will.
+func (r *rpc) forwardDCAPQuote(ctx context.Context, params []json.RawMessage) (any, error) {
+	if len(params) < 1 || len(params) > 2 {
+		return nil, rats.Errorf(rats.Malformed, "wrong number of parameters: %d, expected 1 or 2", len(params))
+	}
+	var quote, url string
+	if err := json.Unmarshal(params[0], &quote); err != nil {
+		return nil, rats.Errorf(rats.Malformed, "quote: not a string")
+	}
+	if len(params) == 2 {
+		if err := json.Unmarshal(params[1], &url); err != nil { // null leaves it empty
+			return nil, rats.Errorf(rats.Malformed, "url: not a string")
+		}
+	}
+	raw, err := decodeHex("quote", quote)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.g.submitEvidence(ctx, record.Submission{Evidence: raw, URL: url}, "")
+	r.g.logSubmission(ctx, out, err)
+	if err != nil {
+		return nil, err
+	}
+	// An OpaqueExtrinsic is a Vec<u8> of the signed bytes.
+	return returnValue(appendVec(nil, out.tx), returnOK), nil
+}
+
+// unsupported returns a method that is documented, and not built.
+func unsupported(what string) func(context.Context, []json.RawMessage) (any, error) {
+	return func(context.Context, []json.RawMessage) (any, error) {
+		return nil, rats.Errorf(rats.Unsupported, "%s: not served by this node", what)
+	}
+}
+
+func constant(text string) func(context.Context, []json.RawMessage) (any, error) {
+	return func(context.Context, []json.RawMessage) (any, error) { return text, nil }
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/creachadair/jrpc2"
+
+	"github.com/attesteer/attesteer/rats"
+)
+
+const (
+	// maxSockets bounds the connections that are open at once.
+	maxSockets = 1024
+	// pingInterval is how often a silent connection is asked whether it lives.
+	pingInterval = 30 * time.Second
+	pingTimeout  = 15 * time.Second
+	// sendTimeout is how long a caller may take to read an answer.
+	sendTimeout = 20 * time.Second
+	// maxCallsAtOnce bounds the calls of one connection that run at once.
+	maxCallsAtOnce = 8
+)
+
+// isUpgrade reports whether a request asks for a WebSocket (RFC 6455 section 4.1).
+func isUpgrade(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// options are those of every jrpc2 server: only our own methods, for a caller of
+// the given standing.
+func (r *rpc) options(ctx context.Context, s standing) *jrpc2.ServerOptions {
+	base := withStanding(ctx, s)
+	return &jrpc2.ServerOptions{
+		DisableBuiltin: true, Concurrency: maxCallsAtOnce,
+		NewContext: func() context.Context { return base },
+	}
+}
+
+// enter judges who calls; what it finds wrong it answers.
+func (r *rpc) enter(w http.ResponseWriter, req *http.Request) (standing, bool) {
+	s := r.g.standingOf(req.Header.Get("Authorization"))
+	if s == refused {
+		writeProblem(w, problemOf(s.authorise()))
+		return s, false
+	}
+	return s, true
+}
+
+// servePost serves JSON-RPC by POST: one message, single or batch, and its
+// answer. Errors of JSON-RPC are answers like others, with status 200.
+func (r *rpc) servePost(w http.ResponseWriter, req *http.Request) {
+	s, ok := r.enter(w, req)
+	if !ok {
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, r.g.cfg.MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		writeProblem(w, problemOf(rats.Errorf(rats.TooLarge, "body: over %d bytes", large.Limit)))
+		return
+	case err != nil:
+		writeProblem(w, problemOf(rats.Errorf(rats.Malformed, "the body broke off")))
+		return
+	}
+	ctx := req.Context()
+	p := &posted{body: body}
+	l := newLine(p)
+	p.wait = func() { l.idle(ctx) }
+	server := jrpc2.NewServer(r.assign, r.options(ctx, s)).Start(l)
+	_ = server.Wait() // it ends with the message
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	answer := p.said()
+	if answer == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", jsonType)
+	_, _ = w.Write(answer) // a caller that went away needs no answer
+}
+
+// posted is the transport of one POST.
+type posted struct {
+	body []byte
+	// wait returns when the answer is there.
+	wait func()
+
+	mu     sync.Mutex // guards answer
+	answer []byte
+}
+
+func (p *posted) recv() ([]byte, error) {
+	if p.body == nil {
+		p.wait()
+		return nil, io.EOF
+	}
+	body := p.body
+	p.body = nil
+	return body, nil
+}
+
+func (p *posted) send(msg []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = msg
+	return nil
+}
+
+func (p *posted) said() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answer
+}
+
+func (p *posted) close() error { return nil }
+
+// serveSocket serves JSON-RPC over a WebSocket until either side ends it.
+func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
+	s, ok := r.enter(w, req)
+	if !ok {
+		return
+	}
+	// A page of another site may not connect: the check of Origin is the library's.
+	conn, err := websocket.Accept(w, req, nil)
+	if err != nil {
+		return // answered
+	}
+	conn.SetReadLimit(r.g.cfg.MaxBody)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(req.Context()))
+	defer cancel()
+	k := &socket{conn: conn, ctx: ctx}
+	l := newLine(k)
+	if !r.sockets.add(l, k) {
+		_ = conn.Close(websocket.StatusTryAgainLater, "no room for another connection")
+		return
+	}
+	defer r.sockets.remove(l)
+	go k.ping()
+	_ = jrpc2.NewServer(r.assign, r.options(ctx, s)).Start(l).Wait() // why it ended concerns the caller alone
+}
+
+// socket is the transport of one WebSocket.
+type socket struct {
+	conn *websocket.Conn
+	ctx  context.Context //nolint:containedctx // it is the connection's life
+}
+
+func (k *socket) recv() ([]byte, error) {
+	kind, msg, err := k.conn.Read(k.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if kind != websocket.MessageText {
+		_ = k.conn.Close(websocket.StatusUnsupportedData, "JSON-RPC comes in text frames")
+		return nil, errBinary
+	}
+	return msg, nil
+}
+
+func (k *socket) send(msg []byte) error {
+	ctx, cancel := context.WithTimeout(k.ctx, sendTimeout)
+	defer cancel()
+	return k.conn.Write(ctx, websocket.MessageText, msg)
+}
+
+func (k *socket) close() error { return k.conn.CloseNow() }
+
+// ping ends a connection whose other side is gone without a word.
+func (k *socket) ping() {
+	tick := time.NewTicker(pingInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-k.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(k.ctx, pingTimeout)
+		err := k.conn.Ping(ctx)
+		cancel()
+		if err != nil {
+			_ = k.conn.CloseNow()
+			return
+		}
+	}
+}
+
+// sockets are the open connections.
+type sockets struct {
+	mu       sync.Mutex // guards what follows
+	open     map[*line]*socket
+	draining bool
+	// empty is closed when draining and nothing is open.
+	empty chan struct{}
+}
+
+func newSockets() *sockets {
+	return &sockets{open: make(map[*line]*socket), empty: make(chan struct{})}
+}
+
+func (s *sockets) add(l *line, k *socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining || len(s.open) >= maxSockets {
+		return false
+	}
+	s.open[l] = k
+	return true
+}
+
+func (s *sockets) remove(l *line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, l)
+	if s.draining && len(s.open) == 0 {
+		close(s.empty)
+	}
+}
+
+// drain has every connection end once what it was asked is answered.
+func (s *sockets) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return
+	}
+	s.draining = true
+	if len(s.open) == 0 {
+		close(s.empty)
+	}
+	for l, k := range s.open {
+		l.drain()
+		go func() {
+			l.idle(k.ctx)
+			_ = k.conn.Close(websocket.StatusGoingAway, "the node is stopping")
+			_ = l.Close()
+		}()
+	}
+}
+
+func (s *sockets) wait(ctx context.Context) error {
+	select {
+	case <-s.empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

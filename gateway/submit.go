@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/registry"
+)
+
+const (
+	// txLife is how long a transaction may wait for its block; the ledger
+	// allows ten minutes.
+	txLife = 5 * time.Minute
+	// submitTimeout is how long a caller waits for a block.
+	submitTimeout = 45 * time.Second
+	// txRoom is what endorsements may fill of a transaction: the rest is for
+	// evidence, runtime data of the same bound, url and the envelope.
+	txRoom = record.MaxTransaction - 2*record.MaxEvidence - 4<<10
+)
+
+// submitted is what became of a transaction that the ledger took.
+type submitted struct {
+	tx     []byte
+	result registry.TxResult
+}
+
+// now is the ledger's clock: this node's, shifted as the genesis says, and
+// never behind the last block.
+func (g *Gateway) now() time.Time {
+	offset := time.Duration(g.cfg.Registry.Genesis().ClockOffset) * time.Millisecond
+	now := g.cfg.Now().Add(offset).UTC()
+	if last := g.cfg.Registry.Time().Time(); last.After(now) {
+		return last
+	}
+	return now
+}
+
+// submitEvidence has evidence decided by the ledger, with the endorsements that
+// it lacks for it, and returns once the block is committed. What the rules
+// refuse is a *refusedTx.
+func (g *Gateway) submitEvidence(ctx context.Context, s record.Submission, format rats.Format) (*submitted, error) {
+	if len(s.Evidence) > record.MaxEvidence {
+		return nil, rats.Errorf(rats.TooLarge, "evidence: %d bytes, at most %d", len(s.Evidence), record.MaxEvidence)
+	}
+	if err := record.CheckURL(s.URL); err != nil {
+		return nil, err
+	}
+	found, err := attesteer.Recognise(s.Evidence)
+	if err != nil {
+		return nil, err
+	}
+	if format != "" && format != found {
+		return nil, rats.Errorf(rats.Malformed, "evidence: recognised as %s, not %s", found, format)
+	}
+	needs, err := attesteer.Needs(attesteer.Evidence{Raw: s.Evidence})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
+	wanted := fmt.Sprintf("%v", needs)
+	if g.supplied.fresh(wanted) {
+		out, err := g.submit(ctx, nil, &s)
+		if !undecided(err) {
+			return out, err
+		}
+		g.supplied.forget(wanted) // something lapsed since
+	}
+	lacks := g.lacking(ctx, needs)
+	out, err := g.submitWith(ctx, lacks, &s)
+	if err == nil {
+		g.supplied.remember(wanted)
+	}
+	return out, err
+}
+
+// undecided reports whether the ledger lacked endorsements.
+func undecided(err error) bool {
+	kind := rats.KindOf(err)
+	return kind == rats.EndorsementUnavailable || kind == rats.EndorsementExpired
+}
+
+// lacking returns the endorsements that an appraisal needs, the source has and
+// the ledger lacks. A source that fails is no reason to refuse evidence: the
+// ledger may hold what is needed, and says so if not.
+func (g *Gateway) lacking(ctx context.Context, needs []attesteer.Need) []rats.Endorsement {
+	if g.cfg.Source == nil {
+		return nil
+	}
+	items, err := g.cfg.Source.Endorsements(ctx, needs, g.now())
+	if err != nil {
+		g.log.LogAttrs(ctx, slog.LevelWarn, "endorsements could not be had", attrError(err))
+		return nil
+	}
+	return g.cfg.Registry.Lacks(items)
+}
+
+// submitWith submits evidence in one transaction with the endorsements that the
+// ledger lacks. What has no room there goes before it in transactions of its
+// own, whose refusal is no fault of the evidence's.
+func (g *Gateway) submitWith(ctx context.Context, lacks []rats.Endorsement, s *record.Submission) (*submitted, error) {
+	batches := pack(lacks)
+	var along []rats.Endorsement
+	if n := len(batches); n > 0 && sizeOf(batches[n-1]...) <= txRoom {
+		batches, along = batches[:n-1], batches[n-1]
+	}
+	for _, batch := range batches {
+		if _, err := g.submit(ctx, batch, nil); err != nil {
+			g.log.LogAttrs(ctx, slog.LevelWarn, "endorsements were refused", attrError(err))
+		}
+	}
+	return g.submit(ctx, along, s)
+}
+
+// submit signs one transaction and has the ledger decide about it.
+func (g *Gateway) submit(ctx context.Context, items []rats.Endorsement, s *record.Submission) (*submitted, error) {
+	tx := record.Transaction{
+		Version: record.TransactionVersion, ChainID: g.cfg.Registry.ChainID(),
+		NotAfter:     record.MillisOf(g.now().Add(txLife)),
+		Endorsements: items, Submission: s,
+	}
+	if _, err := rand.Read(tx.Nonce[:]); err != nil {
+		return nil, rats.Errorf(rats.Internal, "nonce: %w", err)
+	}
+	signed, err := record.Sign(g.cfg.Key, tx)
+	if err != nil {
+		return nil, err
+	}
+	result, err := g.cfg.Ledger.Submit(ctx, signed)
+	if err != nil {
+		return nil, err
+	}
+	if result.Err != nil {
+		return nil, &refusedTx{result}
+	}
+	return &submitted{tx: signed, result: result}, nil
+}
+
+// pack divides endorsements, in their order, into parts that each leave room in
+// a transaction. One that is too large by itself gets a part of its own, for
+// the ledger to refuse.
+func pack(items []rats.Endorsement) [][]rats.Endorsement {
+	var out [][]rats.Endorsement
+	size := 0
+	for _, e := range items {
+		n := sizeOf(e)
+		if len(out) == 0 || size+n > txRoom || len(out[len(out)-1]) == record.MaxEndorsements {
+			out, size = append(out, nil), 0
+		}
+		out[len(out)-1] = append(out[len(out)-1], e)
+		size += n
+	}
+	return out
+}
+
+// sizeOf bounds what endorsements take in a transaction.
+func sizeOf(items ...rats.Endorsement) (n int) {
+	const headers = 64
+	for _, e := range items {
+		n += headers + len(e.Body)
+		for _, cert := range e.Issuers {
+			n += headers + len(cert)
+		}
+	}
+	return n
+}
+
+// recorded returns the outward form of what the ledger took.
+func (g *Gateway) recorded(s *submitted) (*client.Recorded, error) {
+	r, err := g.cfg.Registry.Record(s.result.RecordID)
+	if err != nil {
+		return nil, rats.Errorf(rats.Internal, "a record that was just made: %w", err)
+	}
+	return &client.Recorded{
+		Record: r.View(g.cfg.Registry.Time()), Result: s.result.Result,
+		Tx: hex.EncodeToString(s.result.Tx[:]), Height: s.result.Height,
+	}, nil
+}
