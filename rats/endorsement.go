@@ -43,8 +43,8 @@ type EndorsementKey struct {
 	// TEE is empty for CRLs.
 	TEE TEE `cbor:"2,keyasint,omitempty" json:"tee,omitempty"`
 	// Scope is the FMSPC in lower-case hex (TCB info), the identity's id such as
-	// "QE" (QE identity), or lower-case hex SHA-256 of the issuer's
-	// SubjectPublicKeyInfo (CRLs).
+	// "QE" (QE identity), or lower-case hex SHA-256 of the issuing CA's
+	// SubjectPublicKeyInfo (PCK CRL) or of the root's name (root CA CRL).
 	Scope string `cbor:"3,keyasint,omitempty" json:"scope,omitempty"`
 	// EvaluationDataNumber is zero where the kind has none.
 	EvaluationDataNumber uint32 `cbor:"4,keyasint,omitempty" json:"evaluation_data_number,omitempty"`

@@ -114,11 +114,11 @@ func TierOf(status TCBStatus, mode BuildMode) Tier {
 // and name, never by certificate: vendors reissue root certificates.
 type TrustRoot struct {
 	// Name is shown in every result: "intel", "simulated".
-	Name string
+	Name string `cbor:"1,keyasint" json:"name"`
 	// Subject is the raw DER of the root's distinguished name.
-	Subject []byte
+	Subject []byte `cbor:"2,keyasint" json:"subject"`
 	// PublicKey is the root's SubjectPublicKeyInfo in DER.
-	PublicKey []byte
+	PublicKey []byte `cbor:"3,keyasint" json:"public_key"`
 }
 
 // Names of trust roots.

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"maps"
+	"slices"
+
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+)
+
+// MaxEvents bounds what one call of Events returns.
+const MaxEvents = 1000
+
+// base returns the committed state as a layer to read through. The caller
+// holds mu.
+func (r *Registry) base() *layer { return newLayer(r.store) }
+
+// Record returns a record, or NotFound.
+func (r *Registry) Record(id record.ID) (record.Record, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var rec record.Record
+	ok, err := r.base().read(record.RecordKey(id), &rec)
+	if err == nil && !ok {
+		err = rats.Errorf(rats.NotFound, "no record %s", hex.EncodeToString(id[:]))
+	}
+	return rec, err
+}
+
+// History returns the events of a record, oldest first, or NotFound.
+func (r *Registry) History(id record.ID) ([]record.Event, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var sequences []uint64
+	prefix := historyKey(id, 0)[:33]
+	err := r.store.Scan(prefix, next(prefix), func(k, _ []byte) error {
+		sequences = append(sequences, binary.BigEndian.Uint64(k[33:]))
+		return nil
+	})
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if len(sequences) == 0 {
+		return nil, rats.Errorf(rats.NotFound, "no record %s", hex.EncodeToString(id[:]))
+	}
+	out := make([]record.Event, 0, len(sequences))
+	for _, n := range sequences {
+		e, err := r.event(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// event reads one event. The caller holds mu.
+func (r *Registry) event(n uint64) (record.Event, error) {
+	var e record.Event
+	raw, err := r.store.Get(eventKey(n))
+	if err != nil {
+		return e, storeError(err)
+	}
+	if err := record.Unmarshal(raw, &e); err != nil {
+		return e, rats.Errorf(rats.Internal, "event %d: %w", n, err)
+	}
+	return e, nil
+}
+
+// Events returns up to limit events, at most MaxEvents, in their order, the
+// first numbered from.
+func (r *Registry) Events(from uint64, limit int) ([]record.Event, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	count := r.state.Past.Size
+	out := []record.Event{}
+	for n := from; n < count && len(out) < min(limit, MaxEvents); n++ {
+		e, err := r.event(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// EventCount returns the number of the next event.
+func (r *Registry) EventCount() uint64 { return r.committed().Past.Size }
+
+// Evidence returns evidence by its SHA-256, or NotFound.
+func (r *Registry) Evidence(sha [32]byte) ([]byte, error) {
+	b, err := r.store.Get(evidenceKey(sha))
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if b == nil {
+		return nil, rats.Errorf(rats.NotFound, "no evidence %s", hex.EncodeToString(sha[:]))
+	}
+	return b, nil
+}
+
+// Endorsement returns an endorsement by the SHA-256 of its body, be it in state
+// or replaced since, or NotFound.
+func (r *Registry) Endorsement(sha [32]byte) (rats.Endorsement, error) {
+	var e rats.Endorsement
+	b, err := r.store.Get(endorsementKey(sha))
+	if err != nil {
+		return e, storeError(err)
+	}
+	if b == nil {
+		return e, rats.Errorf(rats.NotFound, "no endorsement %s", hex.EncodeToString(sha[:]))
+	}
+	if err := record.Unmarshal(b, &e); err != nil {
+		return e, rats.Errorf(rats.Internal, "state: %w", err)
+	}
+	return e, nil
+}
+
+// Endorsements lists the endorsements in state, by key.
+func (r *Registry) Endorsements() []record.EndorsementEntry {
+	s := r.committed().shelf
+	out := make([]record.EndorsementEntry, 0, len(s.entries))
+	for _, key := range slices.Sorted(maps.Keys(s.entries)) {
+		out = append(out, s.entries[key])
+	}
+	return out
+}
+
+// Lacks returns those of items that would change the state, the best of each
+// key alone. What does not verify is left out.
+func (r *Registry) Lacks(items []rats.Endorsement) []rats.Endorsement {
+	st := r.committed()
+	best := map[string]*offer{}
+	for _, e := range items {
+		o, err := r.examine(st.genesis, st.time.Time, e)
+		if err != nil {
+			continue
+		}
+		if better, err := st.shelf.weigh(o); err != nil || !better {
+			continue
+		}
+		if have, ok := best[o.key]; !ok || compare(o.entry, have.entry) > 0 {
+			best[o.key] = o
+		}
+	}
+	out := make([]rats.Endorsement, 0, len(best))
+	for _, key := range slices.Sorted(maps.Keys(best)) {
+		out = append(out, best[key].endorsement)
+	}
+	return out
+}
+
+// ReplayOf returns what the ledger remembers of a piece of evidence, and
+// whether it remembers it.
+func (r *Registry) ReplayOf(key [32]byte) (record.ReplayEntry, bool, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var e record.ReplayEntry
+	ok, err := r.base().read(record.ReplayEntryKey(key), &e)
+	return e, ok, err
+}

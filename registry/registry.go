@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"sync"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/tree"
+)
+
+// factsCapacity is how many verified signatures are remembered: two megabytes.
+const factsCapacity = 1 << 16
+
+// Registry is the state machine on its store. Readers and Check may run at any
+// time; Init, Apply and Commit are called by one caller, one after the other.
+type Registry struct {
+	store    Store
+	verifier *attesteer.Verifier
+	signed   *seen
+
+	// mu guards state and versions: they change when a block is committed.
+	mu       sync.RWMutex
+	state    *state
+	versions versions
+
+	// useMu guards checked, what Check let pass since the last commit.
+	useMu   sync.Mutex
+	checked usage
+
+	// staged is the outcome of the last Apply, which Commit makes real. Only
+	// the caller of Apply and Commit touches it.
+	staged *staged
+}
+
+// meta is where a store stands. It is not part of the state that is agreed on.
+type meta struct {
+	ChainID   string    `cbor:"1,keyasint"`
+	Height    uint64    `cbor:"2,keyasint"`
+	AppHash   [32]byte  `cbor:"3,keyasint"`
+	Past      past      `cbor:"4,keyasint"`
+	Challenge challenge `cbor:"5,keyasint"`
+}
+
+// challenge is the newest remembered block.
+type challenge struct {
+	Hash   [32]byte      `cbor:"1,keyasint"`
+	Height uint64        `cbor:"2,keyasint"`
+	Time   record.Millis `cbor:"3,keyasint"`
+}
+
+// state is what is agreed on after a block, in memory. It is not changed once
+// it is published; a block works on a copy.
+type state struct {
+	meta
+	genesis Genesis
+	time    record.LedgerTime
+	tree    tree.Map
+	logRoot [32]byte
+	shelf   *shelf
+}
+
+// staged is a block that is applied and not yet committed.
+type staged struct {
+	state  *state
+	writes []Write
+	undo   map[string][]byte
+}
+
+// Open opens the registry in a store and rebuilds the Merkle map from it. An
+// empty store waits for Init.
+func Open(store Store) (*Registry, error) {
+	r := &Registry{store: store, verifier: attesteer.NewVerifier(factsCapacity), signed: newSeen(factsCapacity)}
+	st, err := load(store)
+	if err != nil {
+		return nil, err
+	}
+	r.state = st
+	r.versions.add(st, nil)
+	return r, nil
+}
+
+// load reads the state of a store.
+func load(store Store) (*state, error) {
+	st := &state{shelf: newShelf()}
+	raw, err := store.Get(metaKey())
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if raw == nil {
+		return st, nil
+	}
+	if err := record.Unmarshal(raw, &st.meta); err != nil {
+		return nil, rats.Errorf(rats.Internal, "state: %w", err)
+	}
+	base := newLayer(store)
+	if ok, err := base.read(record.GenesisKey(), &st.genesis); err != nil || !ok {
+		return nil, rats.Errorf(rats.Internal, "state: no genesis: %w", err)
+	}
+	if ok, err := base.read(record.TimeKey(), &st.time); err != nil || !ok {
+		return nil, rats.Errorf(rats.Internal, "state: no ledger time: %w", err)
+	}
+	if err := st.rebuild(store); err != nil {
+		return nil, err
+	}
+	if st.logRoot, err = st.Past.root(); err != nil {
+		return nil, err
+	}
+	if got := record.AppHash(st.tree.Root(), st.logRoot, st.Past.Size); got != st.AppHash {
+		return nil, rats.Errorf(rats.Internal, "state: the store does not hold the state of height %d: it is damaged", st.Height)
+	}
+	return st, nil
+}
+
+// rebuild makes the Merkle map and the shelf of endorsements from the entries.
+func (st *state) rebuild(store Store) error {
+	const batch = 4096
+	var changes []tree.Change
+	flush := func() {
+		st.tree = st.tree.Update(changes)
+		changes = changes[:0]
+	}
+	err := store.Scan([]byte{spaceMap}, []byte{spaceMap + 1}, func(k, v []byte) error {
+		key := append([]byte{}, k[1:]...)
+		changes = append(changes, tree.Change{Key: key, Value: append([]byte{}, v...)})
+		if len(changes) == batch {
+			flush()
+		}
+		if key[0] == 'e' {
+			return st.shelf.load(store, v)
+		}
+		return nil
+	})
+	flush()
+	if err != nil {
+		return storeError(err)
+	}
+	st.shelf.collect()
+	return nil
+}
+
+// Init gives an empty registry its genesis and returns the hash of the state
+// before the first block. Calling it again before the first block is committed
+// does the same again.
+func (r *Registry) Init(chainID string, genesisTime record.Millis, g Genesis) ([32]byte, error) {
+	if err := g.Validate(); err != nil {
+		return [32]byte{}, err
+	}
+	if r.Height() != 0 {
+		return [32]byte{}, rats.Errorf(rats.Internal, "the registry holds a ledger already")
+	}
+	st := &state{genesis: g, shelf: newShelf(), meta: meta{ChainID: chainID, Past: past{Hashes: [][32]byte{}}}}
+	st.time = record.LedgerTime{Time: genesisTime + record.Millis(g.ClockOffset), ClockOffset: g.ClockOffset}
+	w := newLayer(r.store)
+	if err := w.write(record.GenesisKey(), g); err != nil {
+		return [32]byte{}, err
+	}
+	if err := w.write(record.TimeKey(), st.time); err != nil {
+		return [32]byte{}, err
+	}
+	out, err := seal(st, w, nil)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	r.staged = out
+	return out.state.AppHash, r.Commit()
+}
+
+// Commit makes the last applied block durable, in one write, and then visible.
+func (r *Registry) Commit() error {
+	if r.staged == nil {
+		return rats.Errorf(rats.Internal, "there is no applied block to commit")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.store.Write(r.staged.writes); err != nil {
+		return storeError(err)
+	}
+	r.state = r.staged.state
+	r.versions.add(r.state, r.staged.undo)
+	r.staged = nil
+	r.useMu.Lock()
+	r.checked = usage{}
+	r.useMu.Unlock()
+	return nil
+}
+
+// committed returns the published state.
+func (r *Registry) committed() *state {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.state
+}
+
+// Height returns the last committed block.
+func (r *Registry) Height() uint64 { return r.committed().Height }
+
+// AppHash returns the hash of the state after it.
+func (r *Registry) AppHash() [32]byte { return r.committed().AppHash }
+
+// Time returns ledger time.
+func (r *Registry) Time() record.Millis { return r.committed().time.Time }
+
+// Genesis returns what the ledger started from.
+func (r *Registry) Genesis() Genesis { return r.committed().genesis }
+
+// ChainID names the ledger.
+func (r *Registry) ChainID() string { return r.committed().ChainID }
+
+// Challenge returns the newest block whose hash evidence may carry to show that
+// it is fresh, and false before there is one.
+func (r *Registry) Challenge() (hash [32]byte, height uint64, at record.Millis, ok bool) {
+	c := r.committed().Challenge
+	return c.Hash, c.Height, c.Time, c.Height != 0
+}

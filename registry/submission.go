@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+)
+
+// submit appraises a transaction's evidence at ledger time by the endorsements
+// in state, and records it.
+func (x *run) submit(o *record.Opened, out *TxResult) error {
+	s := o.Tx.Submission
+	duration, err := x.duration(s.ValidFor)
+	if err != nil {
+		return err
+	}
+	result, err := x.registry.verifier.Verify(
+		attesteer.Evidence{Raw: s.Evidence}, x.st.shelf.all, x.st.genesis.policy(s.RuntimeData), x.st.time.Time.Time(),
+	)
+	out.Result = result
+	if err != nil {
+		return err
+	}
+	if err := x.use.platform(x.st.genesis, result.Platform); err != nil {
+		return err
+	}
+	var earlier record.ReplayEntry
+	replayed, err := x.w.read(record.ReplayEntryKey(result.ReplayKey), &earlier)
+	if err != nil {
+		return err
+	}
+	w := writing{run: x, opened: o, out: out, result: result, duration: duration}
+	if replayed {
+		return w.again(earlier)
+	}
+	return w.first()
+}
+
+// duration returns for how long the registrar vouches.
+func (x *run) duration(asked int64) (record.Millis, error) {
+	p := x.st.genesis.Parameters
+	switch {
+	case asked == 0:
+		return record.Millis(p.DefaultDuration), nil
+	case asked < p.MinDuration || asked > p.MaxDuration:
+		return 0, rats.Errorf(rats.Malformed, "the duration is not between %d and %d s", p.MinDuration/1000, p.MaxDuration/1000)
+	default:
+		return record.Millis(asked), nil
+	}
+}
+
+// writing is the recording of one accepted piece of evidence.
+type writing struct {
+	*run
+	opened   *record.Opened
+	out      *TxResult
+	result   *attesteer.Result
+	duration record.Millis
+}
+
+// again adds a registrar's listing to the record that holds the evidence
+// already. The evidence itself shows nothing new, so the listing's duration
+// counts from when it was first recorded.
+func (w writing) again(earlier record.ReplayEntry) error {
+	now := w.st.time.Time
+	w.out.RecordID, w.out.Earlier = earlier.Record, earlier.Tx
+	var rec record.Record
+	if ok, err := w.w.read(record.RecordKey(earlier.Record), &rec); err != nil || !ok {
+		return rats.Errorf(rats.Internal, "state: replayed evidence without its record: %w", err)
+	}
+	listed := slices.ContainsFunc(rec.Listings, func(l record.Listing) bool { return l.Registrar == w.opened.Registrar })
+	if listed {
+		return rats.Errorf(rats.Replayed, "this evidence was recorded before")
+	}
+	expires := earlier.First + w.duration
+	if expires <= now {
+		return rats.Errorf(rats.Replayed, "this evidence was recorded too long ago for another listing")
+	}
+	if err := w.list(&rec, expires); err != nil {
+		return err
+	}
+	return w.save(&rec, record.Listed)
+}
+
+// first records evidence that the ledger has not seen.
+func (w writing) first() error {
+	now := w.st.time.Time
+	subject, fresh, err := w.freshness()
+	if err != nil {
+		return err
+	}
+	id := record.NewID(w.result.TEE, w.result.Fingerprint, subject)
+	w.out.RecordID = id
+	var rec record.Record
+	known, err := w.w.read(record.RecordKey(id), &rec)
+	if err != nil {
+		return err
+	}
+	kind := record.Attested
+	if !known {
+		kind = record.Recorded
+		rec = record.Record{
+			ID: id, TEE: w.result.TEE, Fingerprint: w.result.Fingerprint, Subject: subject,
+			Listings: []record.Listing{}, FirstAttested: now, Sequence: w.count,
+		}
+	}
+	w.appraised(&rec, fresh)
+	expires := now + w.duration
+	if limit := record.Millis(w.st.genesis.Parameters.MaxUnfresh); limit != 0 && fresh.Kind == record.FreshnessNone {
+		expires = min(expires, rec.FirstAttested+limit)
+	}
+	if expires <= now {
+		return rats.Errorf(rats.PolicyRejected, "evidence that binds no recent block cannot carry this record any longer")
+	}
+	if err := w.list(&rec, expires); err != nil {
+		return err
+	}
+	evidence := w.opened.Tx.Submission.Evidence
+	rec.EvidenceSHA256 = sha256.Sum256(evidence)
+	w.w.put(evidenceKey(rec.EvidenceSHA256), evidence)
+	entry := record.ReplayEntry{Record: id, Tx: w.opened.Hash, First: now}
+	if err := w.w.write(record.ReplayEntryKey(w.result.ReplayKey), entry); err != nil {
+		return err
+	}
+	return w.save(&rec, kind)
+}
+
+// freshness returns the subject, and what ties the evidence to a time: when the
+// second half of the report data is the hash of a remembered block, that half
+// is not part of who the enclave is.
+func (w writing) freshness() ([]byte, record.Freshness, error) {
+	subject := slices.Clone(w.result.Subject)
+	none := record.Freshness{Kind: record.FreshnessNone}
+	if len(subject) != 64 {
+		return subject, none, nil
+	}
+	var block record.BlockEntry
+	ok, err := w.w.read(record.BlockKey([32]byte(subject[32:])), &block)
+	if err != nil || !ok || block.Time+record.Millis(w.st.genesis.Parameters.FreshnessWindow) < w.st.time.Time {
+		return subject, none, err
+	}
+	clear(subject[32:])
+	return subject, record.Freshness{Kind: record.FreshnessBlock, Height: block.Height}, nil
+}
+
+// appraised writes the verdict into the record. Only canonical fields: no words
+// of the result's checks.
+func (w writing) appraised(rec *record.Record, fresh record.Freshness) {
+	now, r := w.st.time.Time, w.result
+	if rec.Status != r.TCB.Status || rec.Tier != r.Tier || rec.State != record.Active {
+		rec.StatusSince = now
+	}
+	rec.State, rec.Tier, rec.BuildMode, rec.Status = record.Active, r.Tier, r.BuildMode, r.TCB.Status
+	rec.StatusReason, rec.LastAttested, rec.Freshness = record.ReasonAttested, now, fresh
+	rec.Attestations++
+	rec.ValidUntil = record.MillisOf(*r.ValidUntil)
+	rec.FMSPC, rec.Advisories, rec.TrustRoot = r.TCB.FMSPC, r.TCB.Advisories, *r.TrustRoot
+	if m := r.Measurement.SGXMeasurement; m != nil {
+		rec.MRSigner, rec.ISVProdID, rec.ISVSVN = m.MRSigner, m.ISVProdID, m.ISVSVN
+	}
+	rec.AppraisedWith = [][32]byte{}
+	for _, e := range r.Endorsements {
+		rec.AppraisedWith = append(rec.AppraisedWith, [32]byte(e.SHA256))
+	}
+	slices.SortFunc(rec.AppraisedWith, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// list sets the registrar's listing. A full record gives up the oldest listing
+// of an unknown registrar to an admitted one.
+func (w writing) list(rec *record.Record, expires record.Millis) error {
+	s := w.opened.Tx.Submission
+	admitted := w.st.genesis.admits(w.opened.Registrar)
+	at := slices.IndexFunc(rec.Listings, func(l record.Listing) bool { return l.Registrar == w.opened.Registrar })
+	if at < 0 {
+		if len(rec.Listings) >= int(w.st.genesis.Parameters.MaxListings) {
+			oldest := slices.IndexFunc(rec.Listings, func(l record.Listing) bool { return !l.Admitted })
+			if !admitted || oldest < 0 {
+				return rats.Errorf(rats.QuotaExceeded, "the record has as many listings as it may")
+			}
+			rec.Listings = slices.Delete(rec.Listings, oldest, oldest+1)
+		}
+		rec.Listings = append(rec.Listings, record.Listing{Registrar: w.opened.Registrar, Since: w.st.time.Time})
+		at = len(rec.Listings) - 1
+	}
+	l := &rec.Listings[at]
+	l.Expires, l.Admitted = max(l.Expires, expires), admitted
+	if s.URL != "" {
+		l.URL = s.URL
+	}
+	rec.Expires = 0
+	for i := range rec.Listings {
+		rec.Expires = max(rec.Expires, rec.Listings[i].Expires)
+	}
+	return nil
+}
+
+// save writes the record and the event that tells of it.
+func (w writing) save(rec *record.Record, kind record.EventKind) error {
+	rec.Height, rec.Tx = w.height, w.opened.Hash
+	if err := w.w.write(record.RecordKey(rec.ID), rec); err != nil {
+		return err
+	}
+	event, err := record.Marshal(record.Event{
+		Sequence: w.count, Kind: kind, Time: w.st.time.Time, Height: w.height, Tx: w.opened.Hash, Record: *rec,
+	})
+	if err != nil {
+		return err
+	}
+	w.w.put(eventKey(w.count), event)
+	w.w.put(historyKey(rec.ID, w.count), []byte{1})
+	w.run.events = append(slices.Clip(w.events), event)
+	w.run.count++
+	w.out.Recorded = true
+	return nil
+}
