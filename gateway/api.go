@@ -50,9 +50,7 @@ func (g *Gateway) describe() huma.API {
 	g.registerEndorsements(api)
 	g.registerLedger(api)
 	g.registerCompatible(api)
-	// Huma describes its own form of errors whether or not anything answers in it.
-	delete(schemas.Map(), "ErrorModel")
-	delete(schemas.Map(), "ErrorDetail")
+	straighten(schemas.Map())
 	return api
 }
 
@@ -170,20 +168,4 @@ func compactJSON() huma.Format {
 		},
 		Unmarshal: json.Unmarshal,
 	}
-}
-
-// schemaName names schemas by their types, with a clearer name for some.
-func schemaName(t reflect.Type, hint string) string {
-	if t == reflect.TypeFor[record.View]() {
-		return "Enclave"
-	}
-	return huma.DefaultSchemaNamer(t, hint)
-}
-
-// millisSchema stands for ledger times in the description.
-type millisSchema struct{}
-
-// Schema implements [huma.SchemaProvider].
-func (millisSchema) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Nullable: true, Description: "RFC 3339 in UTC; null where there is none"}
 }

@@ -188,7 +188,7 @@ func issuersOf(e rats.Endorsement) [][]byte {
 const cborType = "application/cbor"
 
 type proofInput struct {
-	idInput
+	ID     string `path:"id" doc:"64 hex digits"`
 	Accept string `header:"Accept" doc:"application/cbor for the smaller spelling of the same bundle"`
 }
 
@@ -208,7 +208,7 @@ func (g *Gateway) registerProof(api huma.API, tag string) {
 		},
 	}}
 	register(api, op, func(ctx context.Context, in *proofInput) (*proofOutput, error) {
-		id, err := in.parse()
+		id, err := (&idInput{ID: in.ID}).parse()
 		if err != nil {
 			return nil, err
 		}

@@ -55,7 +55,7 @@ func (g *Gateway) registerLedger(api huma.API) {
 			return &aliveOutput{Status: http.StatusOK, Body: alive{"ok"}}, nil
 		})
 	op = g.operation(http.MethodGet, "/readyz", "readyz", "process", "Whether the node takes part in its ledger")
-	op.Description = "Answers 503 until it does."
+	op.Responses = map[string]*huma.Response{"503": {Description: "It does not yet."}}
 	register(api, op, func(ctx context.Context, _ *nothing) (*aliveOutput, error) {
 		if s, err := g.cfg.Ledger.Status(ctx); err != nil || s.CatchingUp {
 			return &aliveOutput{Status: http.StatusServiceUnavailable, Body: alive{"starting"}}, nil
