@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/registry"
+)
+
+// codespace says whose numbers result codes are: those of [rats.Kind].
+const codespace = "attesteer"
+
+// appVersion is the version of the state machine; block headers carry it.
+const appVersion = 1
+
+// application is the registry as CometBFT sees it: everything here turns
+// CometBFT's types into plain ones and back. CometBFT calls it on several
+// connections at once, but each of them makes one call at a time.
+type application struct {
+	abci.BaseApplication // answers what is not used: queries, snapshots, vote extensions
+
+	registry *registry.Registry
+	now      func() time.Time
+	// self is the address of this node's validator.
+	self    []byte
+	pending *pending
+	blocks  *progress
+	log     *slog.Logger
+	// fail is told that the registry cannot go on.
+	fail func(error)
+
+	// decided and height are written by FinalizeBlock and read by the Commit that follows.
+	decided []registry.TxResult
+	height  int64
+}
+
+var _ abci.Application = (*application)(nil)
+
+// Info tells CometBFT which block the registry holds, so that it replays what
+// came after.
+func (a *application) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
+	hash := a.registry.AppHash()
+	return &abci.ResponseInfo{
+		Data: codespace, AppVersion: appVersion,
+		LastBlockHeight: int64(a.registry.Height()), LastBlockAppHash: hash[:], //nolint:gosec // heights come from CometBFT
+	}, nil
+}
+
+// InitChain gives the registry its genesis. CometBFT calls it again when the
+// process ended before the first block was committed.
+func (a *application) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.ResponseInitChain, error) {
+	var genesis registry.Genesis
+	if err := json.Unmarshal(req.AppStateBytes, &genesis); err != nil {
+		return nil, fmt.Errorf("genesis: app_state: %w", err)
+	}
+	hash, err := a.registry.Init(req.ChainId, record.MillisOf(req.Time), genesis)
+	if err != nil {
+		return nil, fmt.Errorf("genesis: %w", err)
+	}
+	return &abci.ResponseInitChain{AppHash: hash[:]}, nil
+}
+
+// CheckTx judges a transaction against the committed state before it may wait
+// for a block. Transactions are not checked again after each block: Apply has
+// the last word.
+func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
+	if req.Type != abci.CheckTxType_New {
+		return &abci.ResponseCheckTx{}, nil
+	}
+	r := a.registry.Check(req.Tx)
+	if r.Err != nil {
+		a.pending.refuse(r)
+	}
+	e := execution(r)
+	return &abci.ResponseCheckTx{Code: e.Code, Codespace: e.Codespace, Data: e.Data, Log: e.Log}, nil
+}
+
+// PrepareProposal puts the block's ledger time before the transactions.
+func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
+	txs := a.registry.Propose(record.MillisOf(a.now()), req.Txs, len(req.Misbehavior) > 0, req.MaxTxBytes)
+	return &abci.ResponsePrepareProposal{Txs: txs}, nil
+}
+
+// ProcessProposal refuses blocks whose ledger time breaks the rules.
+func (a *application) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+	own := bytes.Equal(req.ProposerAddress, a.self)
+	if err := a.registry.Judge(record.MillisOf(a.now()), req.Txs, len(req.Misbehavior) > 0, own); err != nil {
+		a.log.Warn("proposal refused", "height", req.Height, "own", own, "error", err)
+		return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
+	}
+	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
+}
+
+// FinalizeBlock applies a decided block. It reads no clock: it runs in replay too.
+func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
+	if len(req.Hash) != 32 {
+		return nil, a.broken(fmt.Errorf("block %d: hash of %d bytes", req.Height, len(req.Hash)))
+	}
+	out, err := a.registry.Apply(registry.Block{
+		Height: uint64(req.Height), Hash: [32]byte(req.Hash), Txs: req.Txs, //nolint:gosec // heights are positive
+	})
+	if err != nil {
+		return nil, a.broken(fmt.Errorf("block %d: %w", req.Height, err))
+	}
+	results := make([]*abci.ExecTxResult, len(out.Results))
+	for i := range out.Results {
+		results[i] = execution(out.Results[i])
+	}
+	a.decided, a.height = out.Results, req.Height
+	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: out.AppHash[:]}, nil
+}
+
+// Commit makes the block durable and only then tells those who wait for it.
+func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
+	if err := a.registry.Commit(); err != nil {
+		return nil, a.broken(fmt.Errorf("block %d: %w", a.height, err))
+	}
+	a.pending.deliver(a.decided)
+	a.decided = nil
+	a.blocks.advance()
+	return &abci.ResponseCommit{}, nil // no RetainHeight: every block is kept
+}
+
+// broken reports an error after which CometBFT ends consensus.
+func (a *application) broken(err error) error {
+	a.fail(err)
+	return err
+}
+
+// execution is a result as blocks keep it. Code and Data are hashed into the
+// next header and therefore canonical; Log is for people.
+func execution(r registry.TxResult) *abci.ExecTxResult {
+	e := &abci.ExecTxResult{}
+	if r.RecordID != (record.ID{}) {
+		e.Data = bytes.Clone(r.RecordID[:])
+	}
+	if r.Err != nil {
+		e.Code, e.Codespace, e.Log = code(r.Err.Kind), codespace, r.Err.Error()
+	}
+	return e
+}
+
+// code returns the result code of a refusal; zero would mean success.
+func code(k rats.Kind) uint32 {
+	if k == rats.None {
+		k = rats.Internal
+	}
+	return uint32(k)
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	dbm "github.com/cometbft/cometbft-db"
+	"github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/proxy"
+	"github.com/cometbft/cometbft/rpc/core"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/attesteer/attesteer/record"
+)
+
+// heartbeatInterval is how often an idle node thinks of a block: the registry
+// advances ledger time in it when that is old.
+const heartbeatInterval = 30 * time.Second
+
+// Bounds of the pool of transactions that wait for a block.
+const (
+	poolCount = 50_000
+	poolBytes = 256 << 20
+	poolCache = 100_000
+
+	// A margin for what is between two of the pool's own checks.
+	maxPending      = poolCount - 1_000
+	maxPendingBytes = poolBytes - 1_000*record.MaxTransaction
+)
+
+// configuration returns CometBFT's settings, all of them: no file of its own is
+// read. The times were measured on two cores; see docs/benchmarks.md.
+func configuration(cfg Config, dir string) *config.Config {
+	c := config.DefaultConfig()
+	c.SetRoot(dir)
+	c.Moniker = "attesteer"
+	c.DBBackend = string(dbm.GoLevelDBBackend)
+	c.DBPath = dataPath
+
+	c.RPC.ListenAddress = "" // none: this process is the only client
+	c.P2P.ListenAddress = "tcp://127.0.0.1:0"
+	c.P2P.PexReactor = false // else its address book writes on after a stop
+	c.P2P.FlushThrottleTimeout = 5 * time.Millisecond
+
+	c.Mempool.Size = poolCount
+	c.Mempool.MaxTxsBytes = poolBytes
+	c.Mempool.CacheSize = poolCache
+	c.Mempool.MaxTxBytes = record.MaxTransaction
+	c.Mempool.Recheck = false
+
+	c.Consensus.CreateEmptyBlocks = false
+	c.Consensus.CreateEmptyBlocksInterval = heartbeatInterval
+	if cfg.heartbeat > 0 {
+		c.Consensus.CreateEmptyBlocksInterval = cfg.heartbeat
+	}
+	c.Consensus.SkipTimeoutCommit = true
+	c.Consensus.TimeoutCommit = 50 * time.Millisecond
+	c.Consensus.TimeoutPropose = 500 * time.Millisecond
+	c.Consensus.PeerGossipSleepDuration = 10 * time.Millisecond
+
+	c.TxIndex.Indexer = "null" // searching is the explorer's
+	c.Storage.DiscardABCIResponses = true
+	c.Instrumentation.Prometheus = false
+	return c
+}
+
+// engine is a running CometBFT node, and what its own RPC server would read
+// from it: it has no other way to its validators and its consensus state.
+type engine struct {
+	*node.Node
+	views *core.Environment
+	// quiet is set when the node is about to stop; see [engineLog].
+	quiet *atomic.Bool
+}
+
+// startEngine starts CometBFT in this process around app.
+func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, app *application) (*engine, error) {
+	dbs := &databases{}
+	log := engineLog{to: cfg.Logger.With("part", "engine"), quiet: &atomic.Bool{}}
+	n, err := newEngine(ctx, configuration(cfg, h.dir), h, g, k, app, dbs, log)
+	if err != nil {
+		return nil, errors.Join(err, dbs.Close())
+	}
+	if err := n.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
+	}
+	views, err := n.ConfigureRPC()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger: %w", err), n.Stop())
+	}
+	return &engine{Node: n, views: views, quiet: log.quiet}, nil
+}
+
+// newEngine makes the node and replays what the registry missed. CometBFT
+// panics when state and blocks disagree; a caller gets that as an error.
+func newEngine(
+	ctx context.Context, c *config.Config, h *home, g genesis, k keys, app *application,
+	dbs *databases, log engineLog,
+) (n *node.Node, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("ledger: %v", r)
+		}
+	}()
+	n, err = node.NewNodeWithContext(ctx, c, k.validator, k.node, proxy.NewConnSyncLocalClientCreator(app),
+		func() (*types.GenesisDoc, error) { return g.doc, nil }, dbs.open,
+		node.DefaultMetricsProvider(c.Instrumentation), log)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	// CometBFT keeps the genesis that it started from and ignores the file since.
+	if kept := n.GenesisDoc(); kept.ChainID != g.doc.ChainID || !sameJSON(kept.AppState, g.doc.AppState) {
+		return nil, h.wrap(genesisPath, errors.New("not the genesis that the ledger was made with"))
+	}
+	return n, nil
+}
+
+// sameJSON compares two documents but for white space.
+func sameJSON(a, b []byte) bool {
+	var x, y bytes.Buffer
+	if json.Compact(&x, a) != nil || json.Compact(&y, b) != nil {
+		return false
+	}
+	return bytes.Equal(x.Bytes(), y.Bytes())
+}
+
+// databases opens CometBFT's databases and remembers them, since a node that
+// does not come up leaves them open.
+type databases struct{ opened []io.Closer }
+
+func (d *databases) open(c *config.DBContext) (dbm.DB, error) {
+	db, err := config.DefaultDBProvider(c)
+	if err == nil {
+		d.opened = append(d.opened, db)
+	}
+	return db, err
+}
+
+// Close closes what was opened.
+func (d *databases) Close() error {
+	var errs []error
+	for _, db := range d.opened {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}

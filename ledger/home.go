@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cometbft/cometbft/libs/tempfile"
+)
+
+// Files of a home, relative to it. Those that hold secrets have mode 0600.
+const (
+	lockPath           = ".lock"
+	genesisPath        = "config/genesis.json"
+	nodeKeyPath        = "config/node_key.json"
+	validatorKeyPath   = "config/priv_validator_key.json"
+	registrarKeyPath   = "config/registrar_key"
+	dataPath           = "data"
+	validatorStatePath = "data/priv_validator_state.json"
+)
+
+// ErrHomeInUse says that another process, or another node of this one, runs on
+// the home.
+var ErrHomeInUse = errors.New("in use by another process")
+
+// HomeError says what is wrong with a home folder: that it cannot be written,
+// is in use ([ErrHomeInUse]), belongs to another network ([*NetworkError]) or
+// lacks a file.
+type HomeError struct {
+	// Home is the folder, Path the file in it that the error is about.
+	Home, Path string
+	Err        error
+}
+
+// Error names the file and the reason.
+func (e *HomeError) Error() string {
+	reason := e.Err
+	var pathErr *fs.PathError
+	if errors.As(reason, &pathErr) {
+		reason = pathErr.Err // the path is said once
+	}
+	return fmt.Sprintf("home %s: %v", filepath.Join(e.Home, e.Path), reason)
+}
+
+// Unwrap returns the reason.
+func (e *HomeError) Unwrap() error { return e.Err }
+
+// NetworkError says that a home was made for another network or chain.
+type NetworkError struct{ Want, Have string }
+
+// Error names both.
+func (e *NetworkError) Error() string {
+	return fmt.Sprintf("made for %s, not for %s", e.Have, e.Want)
+}
+
+// home is a folder that this process holds alone until it closes it.
+type home struct {
+	dir  string
+	lock *os.File
+}
+
+// openHome makes dir where it is missing and takes it for this process.
+func openHome(dir string) (*home, error) {
+	h := &home{dir: dir}
+	for _, sub := range []string{"", filepath.Dir(genesisPath), dataPath} {
+		if err := os.MkdirAll(h.path(sub), 0o700); err != nil {
+			return nil, h.wrap(sub, err)
+		}
+	}
+	f, err := os.OpenFile(h.path(lockPath), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, h.wrap("", err)
+	}
+	switch ours, err := lockFile(f); {
+	case err != nil:
+		return nil, errors.Join(h.wrap(lockPath, err), f.Close())
+	case !ours:
+		return nil, errors.Join(h.wrap("", ErrHomeInUse), f.Close())
+	}
+	h.lock = f
+	return h, nil
+}
+
+// close lets others have the home.
+func (h *home) close() error { return h.lock.Close() }
+
+func (h *home) path(name string) string { return filepath.Join(h.dir, filepath.FromSlash(name)) }
+
+func (h *home) wrap(name string, err error) error {
+	return &HomeError{Home: h.dir, Path: filepath.FromSlash(name), Err: err}
+}
+
+// has reports whether a file of the home exists.
+func (h *home) has(name string) bool {
+	_, err := os.Stat(h.path(name))
+	return err == nil
+}
+
+// read returns a file of the home, which must exist.
+func (h *home) read(name string) ([]byte, error) {
+	b, err := os.ReadFile(h.path(name))
+	if err != nil {
+		return nil, h.wrap(name, err)
+	}
+	return b, nil
+}
+
+// write replaces a file of the home in one step.
+func (h *home) write(name string, data []byte, mode fs.FileMode) error {
+	if err := tempfile.WriteFileAtomic(h.path(name), data, mode); err != nil {
+		return h.wrap(name, err)
+	}
+	return nil
+}
+
+// LoadRegistrarKey returns the key with which the gateway of this home signs
+// its transactions, and makes it when there is none: config/registrar_key, an
+// Ed25519 seed of 32 bytes in hex. It may be called before [Start], so that the
+// key can be admitted in the genesis. Errors are *[HomeError].
+func LoadRegistrarKey(dir string) (ed25519.PrivateKey, error) {
+	h := &home{dir: dir}
+	if h.has(registrarKeyPath) {
+		return h.readRegistrarKey()
+	}
+	// Two processes must not make two keys and each go on with its own.
+	h, err := openHome(dir)
+	if err != nil {
+		return nil, err
+	}
+	key, err := h.makeRegistrarKey()
+	return key, errors.Join(err, h.close())
+}
+
+func (h *home) makeRegistrarKey() (ed25519.PrivateKey, error) {
+	if h.has(registrarKeyPath) {
+		return h.readRegistrarKey()
+	}
+	seed := make([]byte, ed25519.SeedSize)
+	if _, err := rand.Read(seed); err != nil {
+		return nil, fmt.Errorf("registrar key: %w", err)
+	}
+	if err := h.write(registrarKeyPath, []byte(hex.EncodeToString(seed)+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
+}
+
+func (h *home) readRegistrarKey() (ed25519.PrivateKey, error) {
+	text, err := h.read(registrarKeyPath)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(seed) != ed25519.SeedSize {
+		return nil, h.wrap(registrarKeyPath, errors.New("not a seed of 32 bytes in hex"))
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
+}

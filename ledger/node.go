@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/registry"
+)
+
+// Config says what to start. Home and Network are required. Where the home
+// holds a ledger already, ChainID, Clock, Registrars, Parameters and
+// SimulatedRoot are those of its genesis, whatever is said here; only a
+// different Network or ChainID is an error.
+type Config struct {
+	// Home is the folder that holds keys, genesis and data.
+	Home string
+	// Network is dev, test or main.
+	Network string
+	// ChainID names a new chain, at most 50 bytes; empty stands for the
+	// network's name and a random part.
+	ChainID string
+	// Clock is the ledger time at which a new dev network starts; zero is now.
+	Clock time.Time
+	// Registrars are admitted by the genesis of a new chain.
+	Registrars []record.Registrar
+	// Parameters replaces the network's usual ones in a new genesis, if not nil.
+	Parameters *registry.Parameters
+	// SimulatedRoot is trusted beside the vendors' roots on a new dev network, if not nil.
+	SimulatedRoot *rats.TrustRoot
+	// Logger gets what an operator should know, and with Debug what the engine
+	// says; nil drops it all.
+	Logger *slog.Logger
+	// Now is the clock from which this node proposes ledger time and judges
+	// the proposals of others; nil is the system's. It must not run backwards.
+	Now func() time.Time
+
+	// heartbeat replaces heartbeatInterval in tests.
+	heartbeat time.Duration
+}
+
+// Node is a running ledger node.
+type Node struct {
+	genesis  genesis
+	home     *home
+	store    *store
+	registry *registry.Registry
+	engine   *engine
+	pending  *pending
+	blocks   *progress
+	log      *slog.Logger
+	// checks has room for as many CheckTx calls as run at once.
+	checks chan struct{}
+
+	// failed is closed when consensus cannot go on; failure is set before.
+	failed   chan struct{}
+	failure  error
+	failOnce sync.Once
+
+	// running is held for reading while CometBFT's databases are read, since
+	// those panic once they are closed.
+	running sync.RWMutex
+	stopped bool
+
+	stopOnce sync.Once
+	stopDone chan struct{}
+	stopErr  error
+}
+
+// errStopped is what calls get that a stopping node leaves unanswered.
+var errStopped = rats.Errorf(rats.Internal, "the node is stopping")
+
+// Start opens cfg.Home, or makes it, and starts the node. It returns when the
+// node takes transactions; blocks that the registry missed, because the process
+// ended between two steps, have been replayed by then. Errors about the home
+// are *[HomeError].
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Home == "" {
+		return nil, errors.New("ledger: no home folder given")
+	}
+	h, err := openHome(cfg.Home)
+	if err != nil {
+		return nil, err
+	}
+	n, err := start(ctx, cfg, h)
+	if err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	return n, nil
+}
+
+func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
+	g, k, err := h.identity(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openStore(h.path(dataPath))
+	if err != nil {
+		return nil, err
+	}
+	reg, err := registry.Open(s)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	n := &Node{
+		genesis: g, home: h, store: s, registry: reg, blocks: newProgress(), log: cfg.Logger,
+		pending: newPending(maxPending, maxPendingBytes), checks: make(chan struct{}, runtime.NumCPU()),
+		failed: make(chan struct{}), stopDone: make(chan struct{}),
+	}
+	app := &application{
+		registry: reg, now: cfg.Now, self: k.validator.GetAddress(),
+		pending: n.pending, blocks: n.blocks, log: cfg.Logger, fail: n.fail,
+	}
+	if n.engine, err = startEngine(ctx, cfg, h, g, k, app); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return n, nil
+}
+
+// identity reads genesis and keys, and makes them first in a new home.
+func (h *home) identity(cfg Config) (genesis, keys, error) {
+	fresh := !h.has(genesisPath)
+	if fresh {
+		if err := h.makeKeys(); err != nil {
+			return genesis{}, keys{}, err
+		}
+	}
+	k, err := h.readKeys()
+	if err != nil {
+		return genesis{}, keys{}, err
+	}
+	if fresh {
+		if err := h.makeGenesis(cfg, k); err != nil {
+			return genesis{}, keys{}, err
+		}
+	}
+	g, err := h.readGenesis(cfg)
+	return g, k, err
+}
+
+// Registry returns the registry, for reading.
+func (n *Node) Registry() *registry.Registry { return n.registry }
+
+// Failed returns a channel that is closed when the node can make no further
+// blocks: its database does not answer, or its state and its blocks disagree.
+// Nothing that was acknowledged is lost by that. [Node.Err] says why.
+func (n *Node) Failed() <-chan struct{} { return n.failed }
+
+// Err returns why the node failed, or nil.
+func (n *Node) Err() error {
+	select {
+	case <-n.failed:
+		return n.failure
+	default:
+		return nil
+	}
+}
+
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() {
+		n.log.Error("the ledger cannot go on", "error", err)
+		n.failure = err
+		close(n.failed)
+		n.pending.stop(rats.Errorf(rats.Internal, "the ledger cannot go on: %w", err))
+	})
+}
+
+// Stop ends the node: whoever waits in Submit gets an error, the block at work
+// is finished, and when Stop returns nil nothing writes into the home any more.
+// When ctx ends first its error is returned and stopping goes on. Later calls
+// wait for the first.
+func (n *Node) Stop(ctx context.Context) error {
+	n.stopOnce.Do(func() { go n.stop() })
+	select {
+	case <-n.stopDone:
+		return n.stopErr
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (n *Node) stop() {
+	defer close(n.stopDone)
+	n.pending.stop(errStopped)
+	n.running.Lock()
+	defer n.running.Unlock()
+	n.stopped = true
+	n.engine.quiet.Store(true)
+	err := n.engine.Stop()
+	if err == nil {
+		n.engine.Wait()
+	}
+	n.stopErr = errors.Join(err, n.store.Close(), n.home.close())
+}
+
+// read calls fn unless CometBFT's databases are closed.
+func (n *Node) read(fn func() error) error {
+	n.running.RLock()
+	defer n.running.RUnlock()
+	if n.stopped {
+		return errStopped
+	}
+	return fn()
+}

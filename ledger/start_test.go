@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience bounds waits that end at once when nothing is wrong.
+const patience = 20 * time.Second
+
+// run starts a node and stops it when the test ends.
+func run(t *testing.T, cfg Config) *Node {
+	t.Helper()
+	n, err := Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, n) })
+	return n
+}
+
+func stop(t *testing.T, n *Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+// reach waits until the registry has committed a height.
+func reach(t *testing.T, n *Node, height uint64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := n.blocks.wait(ctx, func() (bool, error) { return n.engine.BlockStore().Height() >= int64(height), nil })
+	if err != nil {
+		t.Fatalf("height %d: %v", height, err)
+	}
+}
+
+func TestANewHomeHasItsFilesAndSecretsAreTheOwnersAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "deep", "home")
+	if _, err := LoadRegistrarKey(dir); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, run(t, Config{Home: dir, Network: "dev"}))
+	for name, mode := range map[string]os.FileMode{
+		genesisPath: 0o644, nodeKeyPath: 0o600, validatorKeyPath: 0o600,
+		validatorStatePath: 0o600, registrarKeyPath: 0o600,
+	} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if info.Mode().Perm() != mode {
+			t.Errorf("%s has mode %v, want %v", name, info.Mode().Perm(), mode)
+		}
+	}
+}
+
+func TestTheRegistrarKeyStaysTheSame(t *testing.T) {
+	dir := t.TempDir()
+	first, err := LoadRegistrarKey(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := run(t, Config{Home: dir, Network: "dev"})
+	again, err := LoadRegistrarKey(dir) // while the node holds the home
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !first.Equal(again) {
+		t.Error("another key was made")
+	}
+	stop(t, n)
+	if err := os.WriteFile(filepath.Join(dir, registrarKeyPath), []byte("abc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var he *HomeError
+	if _, err := LoadRegistrarKey(dir); !errors.As(err, &he) {
+		t.Errorf("a broken key file gives %v, want a HomeError", err)
+	}
+}
+
+func TestAHomeOfAnotherNetworkOrChainIsRefusedByName(t *testing.T) {
+	dir := t.TempDir()
+	stop(t, run(t, Config{Home: dir, Network: "dev", ChainID: "chain-one"}))
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		want []string
+	}{
+		{"network", Config{Home: dir, Network: "main"}, []string{dir, "dev", "main"}},
+		{"chain", Config{Home: dir, Network: "dev", ChainID: "chain-two"}, []string{dir, "chain-one", "chain-two"}},
+	} {
+		_, err := Start(t.Context(), c.cfg)
+		var ne *NetworkError
+		if !errors.As(err, &ne) {
+			t.Errorf("%s: got %v, want a NetworkError", c.name, err)
+			continue
+		}
+		for _, w := range c.want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %q does not name %q", c.name, err, w)
+			}
+		}
+	}
+	run(t, Config{Home: dir, Network: "dev"}) // the refusals let go of the home
+}
+
+func TestASecondNodeOnTheSameHomeIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	n := run(t, Config{Home: dir, Network: "dev"})
+	if _, err := Start(t.Context(), Config{Home: dir, Network: "dev"}); !errors.Is(err, ErrHomeInUse) {
+		t.Errorf("got %v, want ErrHomeInUse", err)
+	}
+	stop(t, n)
+	run(t, Config{Home: dir, Network: "dev"})
+}
+
+func TestAHomeThatCannotBeWrittenIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Start(t.Context(), Config{Home: filepath.Join(file, "home"), Network: "dev"})
+	var he *HomeError
+	if !errors.As(err, &he) || !strings.Contains(err.Error(), file) {
+		t.Errorf("got %v, want a HomeError that names %s", err, file)
+	}
+	if os.Geteuid() == 0 {
+		return // root may write anywhere
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a folder needs its x bit
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), Config{Home: dir, Network: "dev"}); !errors.As(err, &he) || !errors.Is(err, os.ErrPermission) {
+		t.Errorf("got %v, want a HomeError about permission", err)
+	}
+}
+
+func TestAMissingFileOfAnOldHomeIsNamedAndNotMadeAnew(t *testing.T) {
+	for _, name := range []string{genesisPath, nodeKeyPath, validatorKeyPath, validatorStatePath} {
+		dir := t.TempDir()
+		stop(t, run(t, Config{Home: dir, Network: "dev"}))
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Start(t.Context(), Config{Home: dir, Network: "dev"})
+		var he *HomeError
+		if !errors.As(err, &he) || !strings.Contains(err.Error(), filepath.Base(name)) {
+			t.Errorf("without %s: got %v, want a HomeError that names it", name, err)
+		}
+	}
+}
+
+func TestAChangedGenesisIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	n := run(t, Config{Home: dir, Network: "dev", ChainID: "chain-one"})
+	stop(t, n)
+	path := filepath.Join(dir, genesisPath)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = bytes.Replace(b, []byte("chain-one"), []byte("chain-two"), 1)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var he *HomeError
+	if _, err := Start(t.Context(), Config{Home: dir, Network: "dev"}); !errors.As(err, &he) {
+		t.Errorf("got %v, want a HomeError", err)
+	}
+}
+
+func TestAHomeWhoseMakingWasInterruptedIsFinished(t *testing.T) {
+	dir := t.TempDir()
+	h, err := openHome(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.makeKeys(); err != nil { // and no genesis
+		t.Fatal(err)
+	}
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+	reach(t, run(t, Config{Home: dir, Network: "dev"}), 1)
+}
+
+func TestTheFirstBlockComesWithinHalfASecond(t *testing.T) {
+	start := time.Now()
+	n := run(t, Config{Home: t.TempDir(), Network: "dev"})
+	reach(t, n, 1)
+	took := time.Since(start)
+	t.Logf("start to first block: %v", took)
+	if limit := scaled(500 * time.Millisecond); took > limit {
+		t.Errorf("took %v, want at most %v", took, limit)
+	}
+}
+
+func TestAnIdleNodeMakesNoBlocks(t *testing.T) {
+	n := run(t, Config{Home: t.TempDir(), Network: "dev"})
+	time.Sleep(time.Second) // first blocks and what proves them
+	before := n.engine.BlockStore().Height()
+	time.Sleep(3 * time.Second)
+	if after := n.engine.BlockStore().Height(); after != before {
+		t.Errorf("height went from %d to %d", before, after)
+	}
+}
+
+func TestTheHeartbeatAdvancesLedgerTimeOfAnIdleNode(t *testing.T) {
+	start := time.Now()
+	// A clock that runs fifty times as fast: 25 seconds pass in half a second.
+	fast := func() time.Time { return start.Add(50 * time.Since(start)) }
+	n := run(t, Config{Home: t.TempDir(), Network: "dev", Now: fast, heartbeat: 200 * time.Millisecond})
+	reach(t, n, 1)
+	before := n.Registry().Time()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := n.blocks.wait(ctx, func() (bool, error) { return n.Registry().Time() > before+25_000, nil })
+	if err != nil {
+		t.Errorf("ledger time stands still: %v", err)
+	}
+}
+
+func TestTheLedgersClockStartsWhereItIsToldAndKeepsItsOffset(t *testing.T) {
+	dir := t.TempDir()
+	clock := time.Date(2025, 6, 20, 10, 55, 0, 0, time.UTC)
+	n := run(t, Config{Home: dir, Network: "dev", Clock: clock})
+	reach(t, n, 1)
+	if off := n.Registry().Time().Time().Sub(clock); off < 0 || off > time.Minute {
+		t.Errorf("ledger time is %v from %v", off, clock)
+	}
+	offset := n.genesis.state.ClockOffset
+	stop(t, n)
+	n = run(t, Config{Home: dir, Network: "dev", Clock: clock.Add(time.Hour)})
+	if n.genesis.state.ClockOffset != offset {
+		t.Errorf("offset went from %d to %d", offset, n.genesis.state.ClockOffset)
+	}
+}
+
+func TestNothingIsWrittenIntoTheHomeAfterStop(t *testing.T) {
+	dir := t.TempDir()
+	n := run(t, Config{Home: dir, Network: "dev"})
+	reach(t, n, 1)
+	stop(t, n)
+	stop(t, n) // twice does no harm
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the home came back: %v", err)
+	}
+	if _, err := n.Status(t.Context()); err == nil {
+		t.Error("a stopped node has a status")
+	}
+	if _, err := n.Submit(t.Context(), make([]byte, 100)); err == nil {
+		t.Error("a stopped node takes transactions")
+	}
+}
+
+func TestStatusTellsChainHeightAndValidators(t *testing.T) {
+	n := run(t, Config{Home: t.TempDir(), Network: "test", ChainID: "chain-one"})
+	reach(t, n, 1)
+	s, err := n.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.ChainID != "chain-one" || s.Network != "test" || s.Height == 0 || s.AppHash == [32]byte{} || s.Time == 0 || s.CatchingUp {
+		t.Errorf("status is %+v", s)
+	}
+	if len(s.Validators) != 1 || s.Validators[0].Power <= 0 || s.Validators[0].PublicKey == [32]byte{} {
+		t.Errorf("validators are %+v", s.Validators)
+	}
+}
+
+func TestTheEngineIsQuietUnlessAskedFor(t *testing.T) {
+	var quiet, loud bytes.Buffer
+	for level, out := range map[slog.Level]*bytes.Buffer{slog.LevelInfo: &quiet, slog.LevelDebug: &loud} {
+		log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
+		n := run(t, Config{Home: t.TempDir(), Network: "dev", Logger: log})
+		reach(t, n, 1)
+		stop(t, n)
+	}
+	if quiet.Len() > 0 {
+		t.Errorf("at level info a node says:\n%s", &quiet)
+	}
+	if !strings.Contains(loud.String(), "part=engine module=consensus") {
+		t.Errorf("at level debug the engine's parts are not named:\n%s", &loud)
+	}
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"fmt"
+
+	dbm "github.com/cometbft/cometbft-db"
+
+	"github.com/attesteer/attesteer/registry"
+)
+
+// registryDB names the database of the registry's state, beside those of CometBFT.
+const registryDB = "registry"
+
+// store keeps the registry's state in goleveldb, the database that CometBFT uses.
+type store struct{ db dbm.DB }
+
+var _ registry.Store = (*store)(nil)
+
+// openStore opens the registry's database in a folder.
+func openStore(dir string) (*store, error) {
+	db, err := dbm.NewDB(registryDB, dbm.GoLevelDBBackend, dir)
+	if err != nil {
+		return nil, fmt.Errorf("registry database: %w", err)
+	}
+	return &store{db: db}, nil
+}
+
+// Get returns the value of key, or nil.
+func (s *store) Get(key []byte) ([]byte, error) {
+	v, err := s.db.Get(key)
+	if err != nil {
+		return nil, fmt.Errorf("registry database: get: %w", err)
+	}
+	return v, nil
+}
+
+// Scan calls fn for every key from start up to, and without, end, in order. A
+// nil end has no bound. What fn gets may be kept.
+func (s *store) Scan(start, end []byte, fn func(key, value []byte) error) error {
+	it, err := s.db.Iterator(start, end)
+	if err != nil {
+		return fmt.Errorf("registry database: scan: %w", err)
+	}
+	defer it.Close() //nolint:errcheck // reading only: it.Error says what went wrong
+	for ; it.Valid(); it.Next() {
+		// The iterator uses its memory again.
+		if err := fn(bytes.Clone(it.Key()), bytes.Clone(it.Value())); err != nil {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("registry database: scan: %w", err)
+	}
+	return nil
+}
+
+// Write makes all changes or none, and returns once they are on disk.
+func (s *store) Write(changes []registry.Write) (err error) {
+	batch := s.db.NewBatch()
+	defer func() {
+		if cerr := batch.Close(); err == nil && cerr != nil {
+			err = fmt.Errorf("registry database: write: %w", cerr)
+		}
+	}()
+	for _, c := range changes {
+		if c.Value == nil {
+			err = batch.Delete(c.Key)
+		} else {
+			err = batch.Set(c.Key, c.Value)
+		}
+		if err != nil {
+			return fmt.Errorf("registry database: write: %w", err)
+		}
+	}
+	if err := batch.WriteSync(); err != nil {
+		return fmt.Errorf("registry database: write: %w", err)
+	}
+	return nil
+}
+
+// Close closes the database.
+func (s *store) Close() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("registry database: close: %w", err)
+	}
+	return nil
+}
