@@ -37,21 +37,21 @@ type Statement struct {
 func Parse(e rats.Endorsement) (*Statement, error) {
 	e = cloned(e) // what was parsed keeps pointing into it
 	s := &Statement{endorsement: e, digest: e.Digest(), key: rats.EndorsementKey{Kind: e.Kind}}
+	var read func() error
+	switch e.Kind {
+	case rats.TCBInfo:
+		read = s.readTCBInfo
+	case rats.QEIdentity:
+		read = s.readIdentity
+	case rats.RootCACRL, rats.PCKCRL:
+		read = s.readCRL
+	default:
+		return nil, rats.Errorf(rats.Unsupported, "endorsement of kind %q", e.Kind)
+	}
 	if err := s.readIssuers(); err != nil {
 		return nil, err
 	}
-	var err error
-	switch e.Kind {
-	case rats.TCBInfo:
-		err = s.readTCBInfo()
-	case rats.QEIdentity:
-		err = s.readIdentity()
-	case rats.RootCACRL, rats.PCKCRL:
-		err = s.readCRL()
-	default:
-		err = rats.Errorf(rats.Unsupported, "endorsement of kind %q", e.Kind)
-	}
-	if err != nil {
+	if err := read(); err != nil {
 		return nil, err
 	}
 	return s, nil
