@@ -42,6 +42,8 @@ type application struct {
 	// decided and height are written by FinalizeBlock and read by the Commit that follows.
 	decided []registry.TxResult
 	height  int64
+	// next gathers the transactions of the next block.
+	next gathering
 }
 
 var _ abci.Application = (*application)(nil)
@@ -57,8 +59,12 @@ func (a *application) Info(context.Context, *abci.RequestInfo) (*abci.ResponseIn
 }
 
 // InitChain gives the registry its genesis. CometBFT calls it again when the
-// process ended before the first block was committed.
+// process ended before the first block was committed: what is there then stands.
 func (a *application) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.ResponseInitChain, error) {
+	if a.registry.ChainID() == req.ChainId {
+		hash := a.registry.AppHash()
+		return &abci.ResponseInitChain{AppHash: hash[:]}, nil
+	}
 	var genesis registry.Genesis
 	if err := json.Unmarshal(req.AppStateBytes, &genesis); err != nil {
 		return nil, fmt.Errorf("genesis: app_state: %w", err)
@@ -87,7 +93,8 @@ func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abc
 
 // PrepareProposal puts the block's ledger time before the transactions.
 func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
-	txs := a.registry.Propose(record.MillisOf(a.now()), req.Txs, len(req.Misbehavior) > 0, req.MaxTxBytes)
+	txs := a.next.gather(req.Txs, req.MaxTxBytes)
+	txs = a.registry.Propose(record.MillisOf(a.now()), txs, len(req.Misbehavior) > 0, req.MaxTxBytes)
 	return &abci.ResponsePrepareProposal{Txs: txs}, nil
 }
 
@@ -125,7 +132,7 @@ func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.Respon
 	if err := a.registry.Commit(); err != nil {
 		return nil, a.broken(fmt.Errorf("block %d: %w", a.height, err))
 	}
-	a.pending.deliver(a.decided)
+	a.next.expect(a.pending.deliver(a.decided))
 	a.decided = nil
 	a.blocks.advance()
 	return &abci.ResponseCommit{}, nil // no RetainHeight: every block is kept

@@ -90,6 +90,7 @@ func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, ap
 	if err != nil {
 		return nil, errors.Join(err, dbs.Close())
 	}
+	app.next.pool = n.Mempool()
 	if err := n.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
 	}

@@ -58,6 +58,8 @@ type Node struct {
 	log      *slog.Logger
 	// checks has room for as many CheckTx calls as run at once.
 	checks chan struct{}
+	// entered is told of each transaction that now waits for a block.
+	entered bell
 
 	// failed is closed when consensus cannot go on; failure is set before.
 	failed   chan struct{}
@@ -118,11 +120,12 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 	n := &Node{
 		genesis: g, home: h, store: s, registry: reg, blocks: newProgress(), log: cfg.Logger,
 		pending: newPending(maxPending, maxPendingBytes), checks: make(chan struct{}, runtime.NumCPU()),
-		failed: make(chan struct{}), stopDone: make(chan struct{}),
+		entered: newBell(), failed: make(chan struct{}), stopDone: make(chan struct{}),
 	}
 	app := &application{
 		registry: reg, now: cfg.Now, self: k.validator.GetAddress(),
 		pending: n.pending, blocks: n.blocks, log: cfg.Logger, fail: n.fail,
+		next: gathering{entered: n.entered},
 	}
 	if n.engine, err = startEngine(ctx, cfg, h, g, k, app); err != nil {
 		return nil, errors.Join(err, s.Close())

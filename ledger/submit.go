@@ -73,7 +73,9 @@ func (n *Node) enter(ctx context.Context, tx []byte, hash record.TxHash) {
 	var large mempool.ErrTxTooLarge
 	switch {
 	case err == nil:
-		waiting = !n.pending.settleRefusal(hash)
+		if waiting = !n.pending.settleRefusal(hash); waiting {
+			n.entered.tell()
+		}
 	case errors.Is(err, mempool.ErrTxInCache):
 		// Either it waits for a block already, or it is in one.
 		if r := n.registry.Check(tx); r.Err != nil {
@@ -170,13 +172,16 @@ func (p *pending) settleRefusal(hash record.TxHash) bool {
 	return true
 }
 
-// settle gives a result or an error to all who wait for a transaction.
-func (p *pending) settle(hash record.TxHash, r registry.TxResult, err error) {
+// settle gives a result or an error to all who wait for a transaction, and
+// reports whether any submission of it was open.
+func (p *pending) settle(hash record.TxHash, r registry.TxResult, err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s, ok := p.open[hash]; ok {
+	s, ok := p.open[hash]
+	if ok {
 		p.close(hash, s, r, err)
 	}
+	return ok
 }
 
 func (p *pending) abandon(hash record.TxHash) {
@@ -184,11 +189,16 @@ func (p *pending) abandon(hash record.TxHash) {
 }
 
 // deliver settles what a committed block decided. Of a transaction that stands
-// in it twice the first result counts: the second is refused for its nonce.
-func (p *pending) deliver(results []registry.TxResult) {
+// in it twice the first result counts: the second is refused for its nonce. It
+// returns how many submissions it settled.
+func (p *pending) deliver(results []registry.TxResult) int {
+	settled := 0
 	for i := range results {
-		p.settle(results[i].Tx, results[i], nil)
+		if p.settle(results[i].Tx, results[i], nil) {
+			settled++
+		}
 	}
+	return settled
 }
 
 // stop settles everything with err and lets nobody join any more.

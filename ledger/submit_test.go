@@ -231,4 +231,5 @@ func BenchmarkRegistrations(b *testing.B) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tx/s")
+	b.ReportMetric(float64(b.N)/float64(n.Registry().Height()), "tx/block")
 }
