@@ -23,7 +23,7 @@ type endorsementsInput struct {
 	FMSPC  string `query:"fmspc" doc:"12 hex digits"`
 	Number uint32 `query:"evaluation_data_number"`
 	SHA256 string `query:"sha256" doc:"of the body; the answer then holds the body"`
-	Body   bool   `query:"body" doc:"with the bodies and their issuers"`
+	Whole  bool   `query:"body" doc:"with the bodies and their issuers"`
 }
 
 type endorsementsOutput struct {
@@ -99,7 +99,7 @@ func (g *Gateway) endorsements(in *endorsementsInput) (*client.EndorsementList, 
 			continue
 		}
 		row := rowOf(&entry, now)
-		if in.Body || in.SHA256 != "" {
+		if in.Whole || in.SHA256 != "" {
 			e, err := g.cfg.Registry.Endorsement(entry.SHA256)
 			if err != nil {
 				return nil, err

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/creachadair/jrpc2"
-	"github.com/creachadair/jrpc2/handler"
 )
 
 // ask gives one message to a server with two methods, as a POST would, and
@@ -22,7 +21,7 @@ func ask(t testing.TB, msg string) string {
 	p := &posted{body: []byte(msg)}
 	l := newLine(p)
 	p.wait = func() { l.idle(ctx) }
-	_ = jrpc2.NewServer(handler.Map{
+	_ = jrpc2.NewServer(assigner{
 		"echo": func(_ context.Context, req *jrpc2.Request) (any, error) { return req.ParamString(), nil },
 		"slow": func(context.Context, *jrpc2.Request) (any, error) {
 			time.Sleep(20 * time.Millisecond)
@@ -169,7 +168,7 @@ func TestALineThatDrainsAnswersWhatItTook(t *testing.T) {
 	p := &parked{in: make(chan []byte, 8), sent: make(chan []byte, 8)}
 	l := newLine(p)
 	entered, release := make(chan struct{}), make(chan struct{})
-	server := jrpc2.NewServer(handler.Map{
+	server := jrpc2.NewServer(assigner{
 		"wait": func(ctx context.Context, _ *jrpc2.Request) (any, error) {
 			close(entered)
 			select {

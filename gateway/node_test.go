@@ -10,8 +10,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,12 +117,20 @@ func open(t testing.TB, network string, change func(*ledger.Config, *gateway.Con
 	if h.gateway, err = gateway.New(gc); err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(h.gateway)
-	s.Config = gateway.Server(h.gateway)
-	s.Start()
-	t.Cleanup(s.Close)
-	h.url = s.URL
+	h.url = serve(t, gateway.Server(h.gateway))
 	return h
+}
+
+// serve starts a server on a free port and returns its address.
+func serve(t testing.TB, server *http.Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return "http://" + l.Addr().String()
 }
 
 func stopNode(t testing.TB, n *ledger.Node) {

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/creachadair/jrpc2"
-	"github.com/creachadair/jrpc2/handler"
 
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -31,13 +30,13 @@ type method struct {
 type rpc struct {
 	g       *Gateway
 	methods map[string]method
-	assign  handler.Map
+	assign  assigner
 	sockets *sockets
 }
 
 // newRPC makes the one table of methods, from which all transports are served.
 func newRPC(g *Gateway) *rpc {
-	r := &rpc{g: g, methods: make(map[string]method), assign: make(handler.Map), sockets: newSockets()}
+	r := &rpc{g: g, methods: make(map[string]method), assign: make(assigner), sockets: newSockets()}
 	for _, m := range []method{
 		{name: "attesteer_forwardDcapQuote", submits: true, call: r.forwardDCAPQuote},
 		{name: "attesteer_forwardIasAttestationReport", submits: true, call: unsupported("IAS attestation reports (EPID)")},
@@ -56,6 +55,24 @@ func newRPC(g *Gateway) *rpc {
 		r.assign[m.name] = r.handle(m)
 	}
 	return r
+}
+
+// assigner finds methods by their names. It has an answer for unknown names too:
+// of a call that it has nobody for, jrpc2 keeps the id as one in use.
+type assigner map[string]jrpc2.Handler
+
+var _ jrpc2.Assigner = assigner(nil)
+
+// Assign implements [jrpc2.Assigner].
+func (a assigner) Assign(_ context.Context, name string) jrpc2.Handler {
+	if h, ok := a[name]; ok {
+		return h
+	}
+	return unknownMethod
+}
+
+func unknownMethod(context.Context, *jrpc2.Request) (any, error) {
+	return nil, jrpc2.Errorf(jrpc2.MethodNotFound, "method not found")
 }
 
 // call calls a method for a caller whose right to it was judged before.
