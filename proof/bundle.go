@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proof
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/tree"
+)
+
+// Schema names the form of a bundle.
+const Schema = "attesteer/proof/v1"
+
+// MaxBundle bounds an encoded bundle, in bytes.
+const MaxBundle = 1 << 20
+
+// Bundle proves a record, or that there is none, in the state of a ledger at a
+// height. CBOR and JSON are two spellings of it.
+type Bundle struct {
+	Schema  string `cbor:"1,keyasint" json:"schema"`
+	ChainID string `cbor:"2,keyasint" json:"chain_id"`
+	ID      Hex    `cbor:"3,keyasint" json:"id"`
+	Height  uint64 `cbor:"4,keyasint" json:"height"`
+	// Entries are the record first, or its absence; ledger time second; then
+	// the endorsements, as far as they are still in state, that the record was
+	// appraised with.
+	Entries []Entry `cbor:"5,keyasint" json:"entries"`
+	MapRoot Hex     `cbor:"6,keyasint" json:"map_root"`
+	LogRoot Hex     `cbor:"7,keyasint" json:"log_root"`
+	LogSize uint64  `cbor:"8,keyasint" json:"log_size"`
+	// Header is that of the block after Height: its application hash is of the
+	// state that is proven.
+	Header     Header      `cbor:"9,keyasint" json:"header"`
+	Commit     Commit      `cbor:"10,keyasint" json:"commit"`
+	Validators []Validator `cbor:"11,keyasint" json:"validators"`
+}
+
+// Entry is one entry of the map of the present.
+type Entry struct {
+	Key Hex `cbor:"1,keyasint" json:"key"`
+	// Value is nil where the key is absent.
+	Value []byte     `cbor:"2,keyasint" json:"value"`
+	Proof tree.Proof `cbor:"3,keyasint" json:"proof"`
+}
+
+// Header is a block header. Its application hash is that of the state after
+// the block before it.
+type Header struct {
+	BlockVersion   uint64 `cbor:"1,keyasint" json:"block_version"`
+	AppVersion     uint64 `cbor:"2,keyasint" json:"app_version"`
+	ChainID        string `cbor:"3,keyasint" json:"chain_id"`
+	Height         int64  `cbor:"4,keyasint" json:"height"`
+	Time           Time   `cbor:"5,keyasint" json:"time"`
+	LastBlock      Parts  `cbor:"6,keyasint" json:"last_block"`
+	LastBlockHash  Hex    `cbor:"7,keyasint" json:"last_block_hash"`
+	LastCommit     Hex    `cbor:"8,keyasint" json:"last_commit_hash"`
+	Data           Hex    `cbor:"9,keyasint" json:"data_hash"`
+	Validators     Hex    `cbor:"10,keyasint" json:"validators_hash"`
+	NextValidators Hex    `cbor:"11,keyasint" json:"next_validators_hash"`
+	Consensus      Hex    `cbor:"12,keyasint" json:"consensus_hash"`
+	App            Hex    `cbor:"13,keyasint" json:"app_hash"`
+	LastResults    Hex    `cbor:"14,keyasint" json:"last_results_hash"`
+	Evidence       Hex    `cbor:"15,keyasint" json:"evidence_hash"`
+	Proposer       Hex    `cbor:"16,keyasint" json:"proposer_address"`
+}
+
+// Parts names the parts that a block was sent in.
+type Parts struct {
+	Total uint32 `cbor:"1,keyasint" json:"total"`
+	Hash  Hex    `cbor:"2,keyasint" json:"hash"`
+}
+
+// Commit is the votes by which validators decided the header's block. Votes for
+// nothing are left out: they prove nothing.
+type Commit struct {
+	Round      int32       `cbor:"1,keyasint" json:"round"`
+	Parts      Parts       `cbor:"2,keyasint" json:"parts"`
+	Signatures []Signature `cbor:"3,keyasint" json:"signatures"`
+}
+
+// Signature is one validator's precommit for the block.
+type Signature struct {
+	// Index is the validator's place in the set; indexes rise.
+	Index     uint32 `cbor:"1,keyasint" json:"index"`
+	Time      Time   `cbor:"2,keyasint" json:"time"`
+	Signature Hex    `cbor:"3,keyasint" json:"signature"`
+}
+
+// Validator is a voice, in the order of the set.
+type Validator struct {
+	// PublicKey is Ed25519, 32 bytes.
+	PublicKey Hex   `cbor:"1,keyasint" json:"public_key"`
+	Power     int64 `cbor:"2,keyasint" json:"power"`
+}
+
+// Time is an instant as votes and headers sign it.
+type Time struct {
+	Seconds int64 `cbor:"1,keyasint" json:"seconds"`
+	Nanos   int32 `cbor:"2,keyasint" json:"nanos"`
+}
+
+// TimeOf returns t as it is signed.
+func TimeOf(t time.Time) Time {
+	return Time{Seconds: t.Unix(), Nanos: int32(t.Nanosecond())} //nolint:gosec // below 1e9
+}
+
+// Time returns t in UTC.
+func (t Time) Time() time.Time { return time.Unix(t.Seconds, int64(t.Nanos)).UTC() }
+
+// Hex is bytes that JSON shows in lower-case hex.
+type Hex []byte
+
+// MarshalText writes lower-case hex.
+func (h Hex) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
+
+// UnmarshalText reads lower-case hex, its one spelling.
+func (h *Hex) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil {
+		return fmt.Errorf("hex: %w", err)
+	}
+	if hex.EncodeToString(b) != string(text) {
+		return fmt.Errorf("hex: not in lower case")
+	}
+	*h = b
+	return nil
+}
+
+// New returns the bundle of what a ledger put together: header and commit of
+// the block after the proven state, its validators, and the roots and entries
+// of that state.
+func New(id record.ID, header Header, commit Commit, validators []Validator, mapRoot, logRoot [32]byte, logSize uint64, entries []Entry) *Bundle {
+	return &Bundle{
+		Schema: Schema, ChainID: header.ChainID, ID: id[:], Height: uint64(header.Height - 1), //nolint:gosec // heights are positive
+		Entries: entries, MapRoot: mapRoot[:], LogRoot: logRoot[:], LogSize: logSize,
+		Header: header, Commit: commit, Validators: validators,
+	}
+}
+
+// CBOR returns the bundle in deterministic CBOR.
+func (b *Bundle) CBOR() ([]byte, error) { return record.Marshal(b) }
+
+// JSON returns the bundle in JSON.
+func (b *Bundle) JSON() ([]byte, error) {
+	out, err := json.Marshal(b)
+	if err != nil {
+		return nil, rats.Errorf(rats.Internal, "encode: %w", err)
+	}
+	return out, nil
+}
+
+// Decode reads a bundle in CBOR or JSON, told by the content. It is strict, and
+// its errors are Malformed or TooLarge.
+func Decode(data []byte) (*Bundle, error) {
+	if len(data) > MaxBundle {
+		return nil, rats.Errorf(rats.TooLarge, "proof bundle of %d bytes is over %d", len(data), MaxBundle)
+	}
+	var b Bundle
+	if text := bytes.TrimLeft(data, " \t\r\n"); len(text) > 0 && text[0] == '{' {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&b); err != nil {
+			return nil, rats.Errorf(rats.Malformed, "proof bundle: %w", err)
+		}
+		if d.More() {
+			return nil, rats.Errorf(rats.Malformed, "proof bundle: something follows it")
+		}
+	} else if err := record.Unmarshal(data, &b); err != nil {
+		return nil, rats.Errorf(rats.Malformed, "proof bundle: %w", err)
+	}
+	return &b, b.check()
+}
+
+// check refuses lengths that nothing of the kind has.
+func (b *Bundle) check() error {
+	if b.Schema != Schema {
+		return rats.Errorf(rats.Malformed, "proof bundle: schema %q is not %q", b.Schema, Schema)
+	}
+	h, c := &b.Header, &b.Commit
+	for _, f := range []struct {
+		name  string
+		bytes Hex
+		size  int
+	}{
+		{"id", b.ID, 32}, {"map_root", b.MapRoot, 32}, {"log_root", b.LogRoot, 32},
+		{"validators_hash", h.Validators, 32}, {"app_hash", h.App, 32}, {"proposer_address", h.Proposer, 20},
+		{"parts hash", c.Parts.Hash, 32},
+	} {
+		if len(f.bytes) != f.size {
+			return rats.Errorf(rats.Malformed, "proof bundle: %s has %d bytes, not %d", f.name, len(f.bytes), f.size)
+		}
+	}
+	for _, v := range b.Validators {
+		if len(v.PublicKey) != 32 || v.Power <= 0 {
+			return rats.Errorf(rats.Malformed, "proof bundle: a validator without key or power")
+		}
+	}
+	for _, s := range c.Signatures {
+		if len(s.Signature) != 64 {
+			return rats.Errorf(rats.Malformed, "proof bundle: a signature of %d bytes", len(s.Signature))
+		}
+	}
+	if len(b.Entries) < 2 || len(b.Validators) == 0 || h.Height < 1 {
+		return rats.Errorf(rats.Malformed, "proof bundle: incomplete")
+	}
+	return nil
+}

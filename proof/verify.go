@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proof
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/tree"
+)
+
+// Verdict is what a bundle proves.
+type Verdict struct {
+	// Present: Record is on the ledger. Otherwise the ledger has no such record.
+	Present bool
+	ID      record.ID
+	Record  *record.Record
+	// LedgerTime is the ledger's own clock in the proven state.
+	LedgerTime record.LedgerTime
+	// Endorsements are those of the record's that are still in state.
+	Endorsements []record.EndorsementEntry
+	ChainID      string
+	// Height is that of the proven state.
+	Height uint64
+	// BlockTime is when the validators decided the block that proves it.
+	BlockTime   time.Time
+	SignedPower int64
+	TotalPower  int64
+}
+
+// Verify follows a bundle from the trusted validators' signatures to the
+// record, or to its absence. An error says that the proof is false, never that
+// there is no record: its kind is UntrustedRoot (other validators or another
+// ledger), BadSignature or BindingMismatch.
+//
+// The record is as the ledger held it at the proven height. What it is worth at
+// the reader's own time is for [record.Record.StateAt] to say.
+func Verify(b *Bundle, t Trust) (*Verdict, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	if err := t.covers(b); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(hashValidators(b.Validators), b.Header.Validators) {
+		return nil, mismatch("the validators are not those that the header names")
+	}
+	signed, total, err := b.verifyCommit()
+	if err != nil {
+		return nil, err
+	}
+	if b.ChainID != b.Header.ChainID || b.Height != uint64(b.Header.Height-1) { //nolint:gosec // checked to be positive
+		return nil, mismatch("ledger and height are not the header's")
+	}
+	mapRoot := [32]byte(b.MapRoot)
+	app := record.AppHash(mapRoot, [32]byte(b.LogRoot), b.LogSize)
+	if !bytes.Equal(app[:], b.Header.App) {
+		return nil, mismatch("the state's roots are not those that the header's application hash commits to")
+	}
+	v := &Verdict{
+		ID: record.ID(b.ID), ChainID: b.ChainID, Height: b.Height, BlockTime: b.Header.Time.Time(),
+		SignedPower: signed, TotalPower: total,
+	}
+	if err := v.readRecord(&b.Entries[0], mapRoot); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(b.Entries[1].Key, record.TimeKey()) {
+		return nil, mismatch("the second entry is not ledger time")
+	}
+	if err := readEntry(&b.Entries[1], mapRoot, &v.LedgerTime); err != nil {
+		return nil, err
+	}
+	return v, v.readEndorsements(b.Entries[2:], mapRoot)
+}
+
+func mismatch(format string, args ...any) error {
+	return rats.Errorf(rats.BindingMismatch, "proof: "+format, args...)
+}
+
+// readRecord checks the first entry: the record under its id, or its absence.
+func (v *Verdict) readRecord(e *Entry, root [32]byte) error {
+	if !bytes.Equal(e.Key, record.RecordKey(v.ID)) {
+		return mismatch("the first entry is not the record's")
+	}
+	if e.Value == nil {
+		return tree.VerifyAbsence(root, e.Key, e.Proof)
+	}
+	var rec record.Record
+	if err := readEntry(e, root, &rec); err != nil {
+		return err
+	}
+	if rec.ID != v.ID || rec.ID != record.NewID(rec.TEE, rec.Fingerprint, rec.Subject) {
+		return mismatch("the record is not what its id names")
+	}
+	v.Present, v.Record = true, &rec
+	return nil
+}
+
+// readEntry checks that an entry is in the map and decodes its value.
+func readEntry(e *Entry, root [32]byte, into any) error {
+	if err := tree.VerifyPresence(root, e.Key, e.Value, e.Proof); err != nil {
+		return err
+	}
+	if err := record.Unmarshal(e.Value, into); err != nil {
+		return mismatch("an entry does not decode: %w", err)
+	}
+	return nil
+}
+
+// readEndorsements checks the rest: each an endorsement in state that the
+// record was appraised with, none twice.
+func (v *Verdict) readEndorsements(entries []Entry, root [32]byte) error {
+	seen := map[string]bool{}
+	for i := range entries {
+		var e record.EndorsementEntry
+		if err := readEntry(&entries[i], root, &e); err != nil {
+			return err
+		}
+		key, err := record.EndorsementEntryKey(e.Key)
+		if err != nil || !bytes.Equal(key, entries[i].Key) || seen[string(key)] {
+			return mismatch("an endorsement is not where its key says")
+		}
+		seen[string(key)] = true
+		if v.Record == nil || !slices.Contains(v.Record.AppraisedWith, e.SHA256) {
+			return mismatch("the record was not appraised with an endorsement that is shown beside it")
+		}
+		v.Endorsements = append(v.Endorsements, e)
+	}
+	return nil
+}
