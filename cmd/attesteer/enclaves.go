@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/rats"
+)
+
+func (a *app) submitCommand() *cobra.Command {
+	var node string
+	var s client.Submission
+	var runtimeData string
+	cmd := &cobra.Command{
+		Use:   "submit FILE",
+		Short: "Submit evidence to a node, which verifies and records it",
+		Example: `  attesteer submit quote.bin --url https://my.enclave.example --valid-for 48h
+  ATTESTEER_TOKEN=… attesteer submit quote.bin --node https://attesteer.example`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ev, err := a.readEvidence(args[0])
+			if err != nil {
+				return err
+			}
+			s.Evidence = ev.Raw
+			if runtimeData != "" {
+				if s.RuntimeData, err = a.readInput(runtimeData); err != nil {
+					return err
+				}
+			}
+			return a.submit(cmd.Context(), node, s)
+		},
+	}
+	fl := cmd.Flags()
+	nodeFlag(fl, &node)
+	fl.StringVar(&s.URL, "url", "", "where the enclave serves")
+	fl.StringVar(&s.ValidFor, "valid-for", "", "how long you vouch for it, such as 48h or 30d (default: the network's)")
+	fl.StringVar(&runtimeData, "runtime-data", "", "file whose SHA-256 is the report data")
+	return cmd
+}
+
+func (a *app) submit(ctx context.Context, node string, s client.Submission) error {
+	got, err := a.dial(node).SubmitEvidence(ctx, s)
+	if err != nil {
+		return a.nodeError(node, err)
+	}
+	if a.asJSON {
+		return a.printJSON(got)
+	}
+	a.printRecord(got.Record)
+	return nil
+}
+
+// nodeError adds a hint where a node could not be reached or wants a token.
+func (a *app) nodeError(node string, err error) error {
+	var network *url.Error
+	if errors.As(err, &network) {
+		return hinted{err, "is a node running at " + node + "? start one with: attesteer serve"}
+	}
+	if rats.KindOf(err) == rats.Unauthorized {
+		return hinted{err, "set ATTESTEER_TOKEN to a token of this node"}
+	}
+	return err
+}
+
+func (a *app) enclavesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "enclaves", Short: "Look up recorded enclaves",
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.enclavesList(), a.enclavesGet(), a.enclavesHistory(), a.enclavesProof())
+	return cmd
+}
+
+func (a *app) enclavesList() *cobra.Command {
+	var node string
+	filters := map[string]*string{}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List recorded enclaves, newest first",
+		Example: `  attesteer enclaves list --state active --tier affirming
+  attesteer enclaves list -q my.enclave.example`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{}
+			for name, value := range filters {
+				if *value != "" {
+					query.Set(name, *value)
+				}
+			}
+			page, err := a.dial(node).List(cmd.Context(), query)
+			if err != nil {
+				return a.nodeError(node, err)
+			}
+			if a.asJSON {
+				return a.printJSON(page)
+			}
+			for _, v := range page.Enclaves {
+				a.printf("%s  %-9s %-15s %-10s %s  %s\n",
+					v.ID, v.State, v.Tier, v.BuildMode, stamp(v.LastAttested), deref(v.URL))
+			}
+			if page.NextCursor != nil {
+				a.sayf("hint: more with --cursor %s", *page.NextCursor)
+			}
+			return nil
+		},
+	}
+	nodeFlag(cmd.Flags(), &node)
+	for _, f := range []struct{ name, short, usage string }{
+		{"q", "q", "part of a URL, or the beginning of an id, measurement or key"},
+		{"tee", "", "kind of enclave, such as sgx"},
+		{"fingerprint", "", "measurement of the code (MRENCLAVE)"},
+		{"mr_signer", "", "vendor of the code (MRSIGNER)"},
+		{"signer", "", "report data of the enclave"},
+		{"url", "", "where the enclave serves"},
+		{"status", "", "TCB status, such as UpToDate"},
+		{"tier", "", "affirming, warning or contraindicated"},
+		{"state", "", "active, expired, undecided, withdrawn or revoked"},
+		{"registrar", "", "key of a registrar"},
+		{"limit", "", "records a page, at most 200"},
+		{"cursor", "", "where the page before ended"},
+	} {
+		filters[f.name] = cmd.Flags().StringP(f.name, f.short, "", f.usage)
+	}
+	return cmd
+}
+
+// oneEnclave makes a command that asks a node for something about one record.
+func (a *app) oneEnclave(use, short string, ask func(ctx context.Context, node, id string) error) *cobra.Command {
+	var node string
+	cmd := &cobra.Command{
+		Use: use + " ID", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.nodeError(node, ask(cmd.Context(), node, args[0]))
+		},
+	}
+	nodeFlag(cmd.Flags(), &node)
+	return cmd
+}
+
+func (a *app) enclavesGet() *cobra.Command {
+	return a.oneEnclave("get", "Show one record", func(ctx context.Context, node, id string) error {
+		v, err := a.dial(node).Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		if a.asJSON {
+			return a.printJSON(v)
+		}
+		a.printRecord(*v)
+		return nil
+	})
+}
+
+func (a *app) enclavesHistory() *cobra.Command {
+	return a.oneEnclave("history", "Show what happened to one record", func(ctx context.Context, node, id string) error {
+		h, err := a.dial(node).History(ctx, id)
+		if err != nil {
+			return err
+		}
+		if a.asJSON {
+			return a.printJSON(h)
+		}
+		for _, e := range h.Events {
+			a.printf("%s  block %-6d %-9s %s (%s)\n", stamp(e.Time), e.Height, e.Event, e.Record.Status, e.Record.Tier)
+		}
+		return nil
+	})
+}
+
+func (a *app) enclavesProof() *cobra.Command {
+	var out string
+	cmd := a.oneEnclave("proof", "Fetch the proof of one record, or of its absence", func(ctx context.Context, node, id string) error {
+		bundle, err := a.dial(node).Proof(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !json.Valid(bundle) {
+			return rats.Errorf(rats.Malformed, "%s did not answer with a proof", node)
+		}
+		if out == "" || out == "-" {
+			a.printf("%s\n", bundle)
+			return nil
+		}
+		if err := os.WriteFile(out, bundle, 0o644); err != nil { //nolint:gosec // a proof is public
+			return fileError("write", out, err)
+		}
+		a.sayf("wrote %s; check it with: attesteer proof verify %s --trust HOME/config/genesis.json", out, out)
+		return nil
+	})
+	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write (default: standard output)")
+	return cmd
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/endorse"
+	"github.com/attesteer/attesteer/explorer"
+	"github.com/attesteer/attesteer/gateway"
+	"github.com/attesteer/attesteer/ledger"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/simtee"
+)
+
+// house is a node with everything on top of it, wired together.
+type house struct {
+	node    *ledger.Node
+	index   *explorer.Index
+	handler http.Handler
+}
+
+// openHouse starts what serve serves, bottom up. What it opened before an error
+// it closes.
+func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logger *slog.Logger) (h *house, err error) {
+	home, err := filepath.Abs(f.home)
+	if err != nil {
+		return nil, fileError("use", f.home, err)
+	}
+	key, err := ledger.LoadRegistrarKey(home)
+	if err != nil {
+		return nil, homeError(err)
+	}
+	sources, err := a.sources(ctx, f, home)
+	if err != nil {
+		return nil, err
+	}
+	h = &house{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	cfg := ledger.Config{
+		Home: home, Network: f.network, Clock: clock, Logger: logger,
+		Registrars: []record.Registrar{record.Registrar(key.Public().(ed25519.PublicKey))},
+	}
+	if f.network == "dev" {
+		root := simtee.Root()
+		cfg.SimulatedRoot = &root
+	}
+	if h.node, err = ledger.Start(ctx, cfg); err != nil {
+		return h, homeError(err)
+	}
+	registry := h.node.Registry()
+	index := explorer.IndexConfig{Path: filepath.Join(home, "data", "index.sqlite")}
+	if h.index, err = explorer.OpenIndex(ctx, index, registry); err != nil {
+		return h, err
+	}
+	h.handler, err = gateway.New(gateway.Config{
+		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
+		Network: f.network, Tokens: tokensFor(f.network, home), Logger: logger, Version: version().version,
+		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Network: f.network, Log: logger}),
+	})
+	return h, err
+}
+
+// close ends it top down.
+func (h *house) close() error {
+	var errs []error
+	if h.index != nil {
+		errs = append(errs, h.index.Close())
+	}
+	if h.node != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drain)
+		defer cancel()
+		errs = append(errs, h.node.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// homeError adds what to do about a home that cannot be used.
+func homeError(err error) error {
+	var network *ledger.NetworkError
+	switch {
+	case errors.As(err, &network):
+		return usageError{hinted{err, "a home belongs to one network: choose another with --home"}}
+	case errors.Is(err, ledger.ErrHomeInUse):
+		return hinted{err, "a node is running on this home already; stop it, or choose another with --home"}
+	default:
+		return err
+	}
+}
+
+// sources returns where this node takes the endorsements from that evidence
+// needs and the ledger lacks.
+func (a *app) sources(ctx context.Context, f serveFlags, home string) (endorse.Source, error) {
+	all := []endorse.Source{&importedFolder{dir: homeEndorsements(home), simulated: f.network == "dev"}}
+	for _, name := range f.endorsements {
+		folder, err := endorse.ReadFolder(ctx, name, trustedRoots(f.network == "dev"))
+		if err != nil {
+			return nil, fileError("read", name, err)
+		}
+		if len(folder.All()) == 0 {
+			a.sayf("warning: %s holds no endorsement that verifies", name)
+		}
+		all = append(all, folder)
+	}
+	if f.network == "dev" {
+		all = append(all, simtee.Source{})
+	}
+	return endorse.Join(all...), nil
+}
+
+// importedFolder is what "endorsements import" keeps in a home, read again when
+// an import changes it.
+type importedFolder struct {
+	dir       string
+	simulated bool
+
+	mu      sync.Mutex // guards what follows
+	folder  *endorse.Folder
+	changed time.Time
+}
+
+// Endorsements implements [endorse.Source].
+func (s *importedFolder) Endorsements(ctx context.Context, needs []attesteer.Need, at time.Time) ([]rats.Endorsement, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := folderStamp(s.dir)
+	if changed.IsZero() {
+		return nil, nil // nothing was imported
+	}
+	if s.folder == nil || !changed.Equal(s.changed) {
+		folder, err := endorse.ReadFolder(ctx, s.dir, trustedRoots(s.simulated))
+		if err != nil {
+			return nil, err
+		}
+		s.folder, s.changed = folder, changed
+	}
+	return s.folder.Endorsements(ctx, needs, at)
+}
+
+// runHouse serves until ctx ends, then drains: no new calls, those begun are
+// finished, then index and ledger are closed.
+func (a *app) runHouse(ctx context.Context, f serveFlags, h *house, listener net.Listener, logger *slog.Logger) error {
+	server := gateway.Server(h.handler)
+	server.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	url := address(f, listener)
+	err := a.announce(ctx, f, h, url)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			a.sayf("stopping: finishing what was begun")
+		case err = <-served:
+		case <-h.node.Failed():
+			err = h.node.Err()
+		}
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	shut := server.Shutdown(stop)
+	if errors.Is(shut, context.DeadlineExceeded) {
+		shut = server.Close()
+	}
+	if err := errors.Join(err, shut, h.close()); err != nil {
+		return err
+	}
+	a.sayf("stopped")
+	return nil
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+)
+
+// row prints one aligned line of a description.
+func (a *app) row(name, value string) {
+	if value == "" {
+		value = "-"
+	}
+	a.printf("  %-24s %s\n", name, value)
+}
+
+// printResult prints an attestation result.
+func (a *app) printResult(r *attesteer.Result) error {
+	if a.asJSON {
+		return a.printJSON(r)
+	}
+	verdict := "accepted"
+	if !r.Accepted {
+		verdict = "not accepted: " + r.Kind.String()
+	}
+	a.printf("%s (%s)\n", verdict, r.Tier)
+	a.row("evidence", fmt.Sprintf("%s, %s", r.TEE, r.Format))
+	a.row("judged at", r.VerifiedAt.Format(time.RFC3339))
+	if r.TrustRoot != nil {
+		a.row("on the word of", *r.TrustRoot)
+	}
+	a.row("fingerprint (MRENCLAVE)", r.Fingerprint.String())
+	if m := r.Measurement.SGXMeasurement; m != nil {
+		a.row("vendor (MRSIGNER)", m.MRSigner.String())
+		a.row("product, version", fmt.Sprintf("%d, %d", m.ISVProdID, m.ISVSVN))
+	}
+	a.row("build mode", string(r.BuildMode))
+	a.row("report data", r.ReportData.String())
+	if t := r.TCB; t != nil {
+		a.row("TCB status", string(t.Status))
+		if t.Date != nil {
+			a.row("TCB date", t.Date.Format(time.DateOnly))
+		}
+		a.row("platform (FMSPC)", t.FMSPC.String())
+		a.row("advisories", strings.Join(t.Advisories, ", "))
+	}
+	if r.ValidUntil != nil {
+		a.row("valid until", r.ValidUntil.Format(time.RFC3339))
+	}
+	a.printf("\nchecks\n")
+	for _, c := range r.Checks {
+		a.printf("  %-9s %-24s %s\n", c.Outcome, c.Name, c.Detail)
+	}
+	return nil
+}
+
+// printInspection prints what evidence claims, under a banner that nothing of
+// it is verified.
+func (a *app) printInspection(in *attesteer.Inspection) error {
+	a.printf("NOT VERIFIED: this is what the evidence says of itself\n")
+	a.row("evidence", fmt.Sprintf("%s, %s", in.TEE, in.Format))
+	a.row("fingerprint (MRENCLAVE)", in.Fingerprint.String())
+	if m := in.Measurement.SGXMeasurement; m != nil {
+		a.row("vendor (MRSIGNER)", m.MRSigner.String())
+		a.row("product, version", fmt.Sprintf("%d, %d", m.ISVProdID, m.ISVSVN))
+		a.row("attributes", m.Attributes.String())
+		a.row("CPU SVN", m.CPUSVN.String())
+	}
+	a.row("build mode", string(in.BuildMode))
+	a.row("report data", in.ReportData.String())
+	return nil
+}
+
+// printRecord prints a ledger record.
+func (a *app) printRecord(v record.View) {
+	a.printf("%s\n", v.ID)
+	a.row("state", string(v.State)+" ("+string(v.Tier)+")")
+	a.row("fingerprint (MRENCLAVE)", v.Fingerprint)
+	a.row("vendor (MRSIGNER)", v.MRSigner)
+	a.row("build mode", string(v.BuildMode))
+	a.row("status", string(v.Status))
+	a.row("status since", stamp(v.StatusSince))
+	a.row("url", deref(v.URL))
+	a.row("registrar", deref(v.Registrar))
+	a.row("signer (report data)", v.Signer.Opaque)
+	a.row("platform (FMSPC)", v.FMSPC)
+	a.row("advisories", strings.Join(v.Advisories, ", "))
+	a.row("on the word of", v.TrustRoot)
+	a.row("freshness", v.Freshness.Kind)
+	a.row("first attested", stamp(v.FirstAttested))
+	a.row("last attested", fmt.Sprintf("%s (%d in all)", stamp(v.LastAttested), v.Attestations))
+	a.row("expires", stamp(v.Expires))
+	a.row("valid until", stamp(v.ValidUntil))
+	a.row("block", fmt.Sprint(v.Height))
+	a.row("transaction", v.Tx)
+}
+
+func stamp(m record.Millis) string {
+	if m == 0 {
+		return ""
+	}
+	return m.Time().Format(time.RFC3339)
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// kindWord is the outward name of the kind of err, for lists of refusals.
+func kindWord(err error) string { return rats.KindOf(err).String() }
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }

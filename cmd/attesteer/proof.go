@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/attesteer/attesteer/proof"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+)
+
+func (a *app) proofCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "proof", Short: "Check proofs of records without trusting who served them",
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var trust, at string
+	verify := &cobra.Command{
+		Use:   "verify BUNDLE",
+		Short: "Verify a proof bundle from the validators' signatures down to the record",
+		Long: `verify checks, without any network, that validators with more than two thirds of
+the power signed a header, that the header commits to the ledger's state, and
+that the record, or its absence, is in that state.
+
+What is trusted is named by --trust: a ledger's genesis file, or the hash of its
+validator set.
+
+Exit codes: 0 the record is proven, 15 its absence is proven, 10 the proof is
+false, 14 malformed.`,
+		Example: `  attesteer enclaves proof ID -o bundle.json
+  attesteer proof verify bundle.json --trust HOME/config/genesis.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.verifyProof(args[0], trust, at) },
+	}
+	verify.Flags().StringVar(&trust, "trust", "", "genesis file, or validator set hash in hex (required)")
+	verify.Flags().StringVar(&at, "at", "", "derive the record's state at this time, RFC 3339 (default: now)")
+	cmd.AddCommand(verify)
+	return cmd
+}
+
+// provenView is what proof verify prints.
+type provenView struct {
+	Schema   string                    `json:"schema"`
+	Present  bool                      `json:"present"`
+	ID       string                    `json:"id"`
+	ChainID  string                    `json:"chain_id"`
+	Height   uint64                    `json:"height"`
+	Time     record.Millis             `json:"time"`
+	Signed   int64                     `json:"signed_power"`
+	Total    int64                     `json:"total_power"`
+	Judged   time.Time                 `json:"judged_at"`
+	Record   *record.View              `json:"record"`
+	Endorsed []record.EndorsementEntry `json:"-"`
+}
+
+func (a *app) verifyProof(file, trustArg, at string) error {
+	if trustArg == "" {
+		return hinted{usagef("--trust is missing"), "name the ledger's genesis file (HOME/config/genesis.json) or its validator set hash"}
+	}
+	trust, err := readTrust(trustArg)
+	if err != nil {
+		return err
+	}
+	b, err := a.readInput(file)
+	if err != nil {
+		return err
+	}
+	bundle, err := proof.Decode(b)
+	if err != nil {
+		return err
+	}
+	verdict, err := proof.Verify(bundle, trust)
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC()
+	if at != "" {
+		if now, err = parseTime("--at", at); err != nil {
+			return err
+		}
+	} else {
+		// A development ledger may live at another time than its reader.
+		now = now.Add(time.Duration(verdict.LedgerTime.ClockOffset) * time.Millisecond)
+	}
+	return a.printProven(verdict, now)
+}
+
+func readTrust(arg string) (proof.Trust, error) {
+	if len(arg) == 64 {
+		if _, err := os.Stat(arg); err != nil {
+			return proof.TrustHash(arg)
+		}
+	}
+	genesis, err := os.ReadFile(arg)
+	if err != nil {
+		return proof.Trust{}, fileError("read", arg, err)
+	}
+	return proof.ParseGenesis(genesis)
+}
+
+func (a *app) printProven(v *proof.Verdict, at time.Time) error {
+	out := provenView{
+		Schema: "attesteer/proven/v1", Present: v.Present, ID: hexOf(v.ID[:]), ChainID: v.ChainID, Height: v.Height,
+		Time: v.LedgerTime.Time, Signed: v.SignedPower, Total: v.TotalPower, Judged: at,
+	}
+	if v.Record != nil {
+		view := v.Record.View(record.MillisOf(at))
+		out.Record = &view
+	}
+	if a.asJSON {
+		if err := a.printJSON(out); err != nil {
+			return err
+		}
+	} else {
+		word := "proven: the ledger holds this record"
+		if !v.Present {
+			word = "proven: the ledger holds no such record"
+		}
+		a.printf("%s\n", word)
+		a.row("ledger", v.ChainID)
+		a.row("block", stamp(v.LedgerTime.Time))
+		if out.Record != nil {
+			a.printRecord(*out.Record)
+		}
+	}
+	if !v.Present {
+		return rats.Errorf(rats.NotFound, "no record %s on ledger %s at height %d", out.ID, v.ChainID, v.Height)
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// drain is how long a node that is told to stop finishes what it has begun.
+const drain = 10 * time.Second
+
+type serveFlags struct {
+	home         string
+	network      string
+	listen       string
+	tlsCert      string
+	tlsKey       string
+	clock        string
+	endorsements []string
+	archive      bool
+	demo         bool
+	verbose      bool
+}
+
+// defaultHome is where a node keeps its data unless it is told otherwise.
+func (a *app) defaultHome() string {
+	if home := a.getenv("HOME"); home != "" {
+		return filepath.Join(home, ".attesteer")
+	}
+	return ".attesteer"
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a node: ledger, API and pages in one process",
+		Long: `serve runs a ledger node with the API and the pages in one process. Everything
+it needs is made in --home on the first start; no account and no network is
+needed.
+
+Networks: dev accepts debug and simulated enclaves and takes any word as a
+token; test accepts debug enclaves; main neither. On test and main clients need
+a token from "attesteer token create".`,
+		Example: `  attesteer serve --network dev
+  attesteer serve --network dev --clock 2025-06-20T10:55:00Z --endorsements ./collateral
+  attesteer serve --network main --home /var/lib/attesteer --listen 127.0.0.1:2000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.home, "home", a.defaultHome(), "folder for keys, genesis and data")
+	fl.StringVar(&f.network, "network", "dev", "dev, test or main; a home belongs to one of them")
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:2000", "address for API and pages; port 0 picks a free one")
+	fl.StringVar(&f.tlsCert, "tls-cert", "", "certificate chain in PEM, to serve https and wss")
+	fl.StringVar(&f.tlsKey, "tls-key", "", "private key in PEM")
+	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")
+	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements to publish when evidence needs them (repeatable)")
+	fl.BoolVar(&f.archive, "archive", false, "keep all blocks and evidence (this version keeps them always)")
+	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")
+	fl.BoolVar(&f.verbose, "verbose", false, "also log what the consensus engine does")
+	return cmd
+}
+
+func (f serveFlags) check() (clock time.Time, err error) {
+	switch f.network {
+	case "dev", "test", "main":
+	default:
+		return clock, usagef("--network: %q is neither dev, test nor main", f.network)
+	}
+	if (f.tlsCert == "") != (f.tlsKey == "") {
+		return clock, usagef("--tls-cert and --tls-key go together")
+	}
+	if f.demo && f.network != "dev" {
+		return clock, usagef("--demo simulates an enclave: that takes --network dev")
+	}
+	if f.clock == "" {
+		return clock, nil
+	}
+	if f.network != "dev" {
+		return clock, usagef("--clock sets another time than the world's: that takes --network dev")
+	}
+	return parseTime("--clock", f.clock)
+}
+
+func (a *app) serve(ctx context.Context, f serveFlags) error {
+	clock, err := f.check()
+	if err != nil {
+		return err
+	}
+	// The port is taken first: to fail on it after the ledger is up would cost
+	// the operator a start.
+	listener, err := listen(f)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() //nolint:errcheck // closed by the server too
+	level := slog.LevelInfo
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	logger := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	h, err := a.openHouse(ctx, f, clock, logger)
+	if err != nil {
+		return err
+	}
+	return a.runHouse(ctx, f, h, listener, logger)
+}
+
+// listen takes the port, with TLS where a certificate is given.
+func listen(f serveFlags) (net.Listener, error) {
+	var config *tls.Config
+	if f.tlsCert != "" {
+		cert, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
+		if err != nil {
+			return nil, fileError("use", f.tlsCert, err)
+		}
+		config = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	}
+	l, err := net.Listen("tcp", f.listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, hinted{fileFault{"listen on", f.listen, errors.New("the address is in use")}, "choose another with --listen, or stop the process that has it"}
+	case err != nil:
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, fileFault{"listen on", f.listen, err}
+	}
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	return l, nil
+}
+
+// address returns the URL under which a listener answers.
+func address(f serveFlags, l net.Listener) string {
+	scheme := "http://"
+	if f.tlsCert != "" {
+		scheme = "https://"
+	}
+	return scheme + strings.Replace(l.Addr().String(), "[::]", "127.0.0.1", 1)
+}
+
+// folderStamp tells whether a folder's list of files changed.
+func folderStamp(dir string) time.Time {
+	st, err := os.Stat(dir)
+	if err != nil {
+		return time.Time{}
+	}
+	return st.ModTime()
+}

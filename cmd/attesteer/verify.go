@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/rats"
+)
+
+func (a *app) inspectCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "inspect FILE",
+		Short: "Decode evidence and show what it claims, without verifying anything",
+		Example: `  attesteer inspect quote.bin
+  attesteer inspect - --json < quote.hex`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			ev, err := a.readEvidence(args[0])
+			if err != nil {
+				return err
+			}
+			in, err := attesteer.Inspect(ev)
+			if err != nil {
+				return err
+			}
+			if a.asJSON {
+				return a.printJSON(in)
+			}
+			return a.printInspection(in)
+		},
+	}
+}
+
+type verifyFlags struct {
+	at               string
+	endorsements     []string
+	allowDebug       bool
+	acceptTCB        []string
+	evaluationNumber string
+	runtimeData      string
+	trustSimulated   bool
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Verify evidence from the vendor's root down",
+		Long: `verify judges evidence at a time, with the endorsements that it is given and no
+others: without --endorsements the answer is undecided (exit code 12), and no
+network is used. Without further flags only an up-to-date production enclave is
+accepted.
+
+Exit codes: 0 accepted, 10 not genuine, 11 genuine but not accepted, 12
+undecided, 13 unsupported, 14 malformed.`,
+		Example: `  attesteer verify quote.bin --endorsements ./collateral
+  attesteer verify quote.bin --endorsements ./collateral --at 2025-06-20T10:55:00Z --accept-tcb OutOfDate --allow-debug`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd, args[0], f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.at, "at", "", "judge at this time, RFC 3339 (default: now)")
+	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, recognised by content (repeatable)")
+	fl.BoolVar(&f.allowDebug, "allow-debug", false, "accept debug enclaves, whose memory their host can read")
+	fl.StringSliceVar(&f.acceptTCB, "accept-tcb", nil, "TCB statuses to accept beside UpToDate, such as OutOfDate,SWHardeningNeeded")
+	fl.StringVar(&f.evaluationNumber, "evaluation-number", "", "N, standard, early or highest: which of several fitting endorsements to use")
+	fl.StringVar(&f.runtimeData, "runtime-data", "", "file whose SHA-256 must be the report data")
+	fl.BoolVar(&f.trustSimulated, "trust-simulated", false, "also trust the root of simulated enclaves, whose key everyone knows")
+	return cmd
+}
+
+func (a *app) verify(cmd *cobra.Command, file string, f verifyFlags) error {
+	policy, err := a.policy(f)
+	if err != nil {
+		return err
+	}
+	at := time.Now()
+	if f.at != "" {
+		if at, err = parseTime("--at", f.at); err != nil {
+			return err
+		}
+	}
+	ev, err := a.readEvidence(file)
+	if err != nil {
+		return err
+	}
+	items, err := a.openSources(cmd.Context(), f.endorsements, policy.Roots)
+	if err != nil {
+		return err
+	}
+	endorsements, err := attesteer.ParseEndorsements(items...)
+	if err != nil {
+		return err
+	}
+	result, err := attesteer.Verify(ev, endorsements, policy, at)
+	if result != nil {
+		if perr := a.printResult(result); perr != nil {
+			return perr
+		}
+	}
+	if err != nil && len(f.endorsements) == 0 && rats.KindOf(err) == rats.EndorsementUnavailable {
+		return hinted{err, "name a folder of endorsements with --endorsements"}
+	}
+	return err
+}
+
+func (a *app) policy(f verifyFlags) (attesteer.Policy, error) {
+	p := attesteer.Policy{AllowDebug: f.allowDebug, Roots: trustedRoots(f.trustSimulated)}
+	statuses, err := parseStatuses("--accept-tcb", f.acceptTCB)
+	if err != nil {
+		return p, err
+	}
+	p.AcceptTCB = statuses
+	if p.EvaluationNumber, err = parseEvaluationNumber(f.evaluationNumber); err != nil {
+		return p, err
+	}
+	if f.runtimeData != "" {
+		if p.RuntimeData, err = a.readInput(f.runtimeData); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func parseEvaluationNumber(value string) (dcap.EvaluationNumber, error) {
+	switch value {
+	case "", "standard", "early", "highest":
+	default:
+		if _, err := strconv.ParseUint(value, 10, 32); err != nil {
+			return "", usagef("--evaluation-number: %q is neither a number nor standard, early or highest", value)
+		}
+	}
+	return dcap.EvaluationNumber(value), nil
+}
+
+func parseStatuses(flag string, names []string) ([]rats.TCBStatus, error) {
+	var out []rats.TCBStatus
+	for _, name := range names {
+		s := rats.TCBStatus(strings.TrimSpace(name))
+		if !s.Valid() {
+			return nil, hinted{usagef("%s: %q is not a TCB status", flag, name), "the statuses are " + statusList()}
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func statusList() string {
+	var names []string
+	for _, s := range rats.TCBStatuses() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
+func parseTime(flag, value string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return time.Time{}, hinted{usagef("%s: %q is not a time", flag, value), "write it as 2025-06-20T10:55:00Z"}
+	}
+	return t.UTC(), nil
+}
