@@ -5,7 +5,6 @@ package gateway
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -220,7 +219,7 @@ func (g *Gateway) registerProof(api huma.API, tag string) {
 			b, err := bundle.CBOR()
 			return &proofOutput{ContentType: cborType, Body: b}, err
 		}
-		b, err := json.Marshal(bundle)
+		b, err := bundle.JSON()
 		return &proofOutput{ContentType: jsonType, Body: b}, err
 	})
 }
