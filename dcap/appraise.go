@@ -85,6 +85,7 @@ type appraisal struct {
 	at    time.Time
 	roots []root
 	chain *chain
+	root  *root
 	out   *Appraisal
 
 	info, identity, rootCRL, pckCRL *Statement
@@ -169,22 +170,34 @@ func (a *appraisal) verifyQuote() error {
 
 // verifyChain: a pinned root vouches for the platform's certificate.
 func (a *appraisal) verifyChain() error {
-	c, err := certificationChain(a.q)
+	text := sha256.Sum256(a.q.CertificationData.Data)
+	c := a.opt.Facts.chain(text)
+	known := c != nil && a.q.CertificationData.Type == quote.CertPCKChain
+	if !known {
+		var err error
+		if c, err = certificationChain(a.q); err != nil {
+			return err
+		}
+	}
+	r, err := c.verify(a.roots, a.opt.Facts)
 	if err != nil {
 		return err
 	}
-	if err := c.verify(a.roots, a.opt.Facts); err != nil {
-		return err
+	if !known {
+		a.opt.Facts.keepChain(text, c)
 	}
-	a.chain = c
-	a.out.Root, a.out.Extension = c.root.Name, &c.ext
+	a.chain, a.root = c, r
+	a.out.Root, a.out.Extension = r.Name, c.ext.clone()
 	return nil
 }
 
 // verifyQEReport: the platform's certified key signed the quoting enclave's report.
 func (a *appraisal) verifyQEReport() error {
-	digest := sha256.Sum256(a.q.QEReportRaw)
-	if !a.opt.Facts.holds(a.chain.pckKey, digest, signatureDER(a.q.QEReportSignature[:])) {
+	key, err := publicKey(a.chain.pck)
+	if err != nil {
+		return err
+	}
+	if !a.opt.Facts.holds(key, sha256.Sum256(a.q.QEReportRaw), signatureDER(a.q.QEReportSignature[:])) {
 		return rats.Errorf(rats.BadSignature, "the platform's PCK key did not sign the quoting enclave's report")
 	}
 	return nil

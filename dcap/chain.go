@@ -4,7 +4,6 @@ package dcap
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/base64"
 
@@ -15,7 +14,7 @@ import (
 const maxChain = 8
 
 // chain is the PCK certificate chain that comes with a quote, its parts told
-// apart by what they are, not by where they stand.
+// apart by what they are, not by where they stand. It does not change once read.
 type chain struct {
 	pck *x509.Certificate
 	ca  *x509.Certificate
@@ -23,10 +22,7 @@ type chain struct {
 	// path length mean nothing: the root is a key and a name.
 	anchor *x509.Certificate
 
-	root   *root
-	pckKey *ecdsa.PublicKey
-	caKey  *ecdsa.PublicKey
-	ext    PCKExtension
+	ext PCKExtension
 }
 
 // openChain reads the certificates of certification data type 5.
@@ -74,29 +70,27 @@ func openChain(data []byte) (*chain, error) {
 	return c, nil
 }
 
-// verify checks names, roles and signatures from the pinned root down.
-func (c *chain) verify(roots []root, facts *Facts) error {
+// verify checks names, roles and signatures from the pinned root down, and
+// returns that root.
+func (c *chain) verify(roots []root, facts *Facts) (*root, error) {
 	if err := c.verifyAnchor(roots, facts); err != nil {
-		return err
+		return nil, err
 	}
 	if err := pckCA().plays(c.ca); err != nil {
-		return err
+		return nil, err
 	}
 	if err := pckLeaf().plays(c.pck); err != nil {
-		return err
+		return nil, err
 	}
-	var err error
-	if c.root, err = underRoot(c.ca, roots, facts); err != nil {
-		return err
+	r, err := underRoot(c.ca, roots, facts)
+	if err != nil {
+		return nil, err
 	}
-	if c.caKey, err = publicKey(c.ca); err != nil {
-		return err
+	key, err := publicKey(c.ca)
+	if err != nil {
+		return nil, err
 	}
-	if err := issuedBy(c.pck, c.ca.RawSubject, c.caKey, facts); err != nil {
-		return err
-	}
-	c.pckKey, err = publicKey(c.pck)
-	return err
+	return r, issuedBy(c.pck, c.ca.RawSubject, key, facts)
 }
 
 // verifyAnchor refuses a root certificate that is not the pinned key's own: it

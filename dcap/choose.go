@@ -154,5 +154,5 @@ func (a *appraisal) genuine(s *Statement, f *fit) bool {
 		}
 		return false
 	}
-	return bytes.Equal(r.PublicKey, a.chain.root.PublicKey)
+	return bytes.Equal(r.PublicKey, a.root.PublicKey)
 }

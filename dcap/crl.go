@@ -18,6 +18,9 @@ func (s *Statement) readCRL() error {
 	if err != nil {
 		return rats.Errorf(rats.Malformed, "revocation list: %w", err)
 	}
+	if len(list.Raw) != len(s.endorsement.Body) {
+		return rats.Errorf(rats.Malformed, "revocation list with %d bytes after it", len(s.endorsement.Body)-len(list.Raw))
+	}
 	if list.SignatureAlgorithm != x509.ECDSAWithSHA256 {
 		return rats.Errorf(rats.Unsupported, "revocation list signed with %v", list.SignatureAlgorithm)
 	}

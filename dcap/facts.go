@@ -8,22 +8,54 @@ import (
 	"sync"
 )
 
-// Facts remembers signatures that verified: that this key signed that digest.
-// Such a fact never changes, so remembering it changes speed and nothing else;
-// dates, revocation and statuses are judged anew each time. It is bounded and
-// safe for concurrent use. A nil *Facts remembers nothing.
+// Facts remembers what cannot change: that this key signed that digest, and
+// what the certificates of a chain say. It changes speed and nothing else;
+// dates, revocation, statuses and whom to trust are judged anew each time. It
+// is bounded and safe for concurrent use. A nil *Facts remembers nothing.
 type Facts struct {
-	limit int
-
 	mu sync.Mutex // guards what follows
-	// Two generations: when young is full it becomes old, and old is dropped.
-	young, old map[[32]byte]struct{}
+	// signatures that verified, by key, digest and signature.
+	signatures memory[struct{}]
+	// chains as read, by the digest of their text, of platforms that a root
+	// vouched for.
+	chains memory[*chain]
 }
 
-// NewFacts returns an empty memory for about capacity facts, 32 bytes each.
+// maxChains bounds how many chains are kept: each takes about 15 kB.
+const maxChains = 2048
+
+// NewFacts returns an empty memory for about capacity signatures, 32 bytes
+// each, and at most a sixteenth as many certificate chains.
 func NewFacts(capacity int) *Facts {
-	limit := max(capacity/2, 1)
-	return &Facts{limit: limit, young: make(map[[32]byte]struct{})}
+	return &Facts{
+		signatures: memory[struct{}]{limit: capacity / 2},
+		chains:     memory[*chain]{limit: min(capacity/16, maxChains) / 2},
+	}
+}
+
+// memory is a bounded map of two generations: when the young one is full it
+// becomes the old one, and what was old and not asked for since is dropped.
+type memory[V any] struct {
+	limit      int
+	young, old map[[32]byte]V
+}
+
+func (m *memory[V]) get(name [32]byte) (V, bool) {
+	if v, ok := m.young[name]; ok {
+		return v, true
+	}
+	v, ok := m.old[name]
+	if ok {
+		m.put(name, v) // what is used stays
+	}
+	return v, ok
+}
+
+func (m *memory[V]) put(name [32]byte, v V) {
+	if m.young == nil || len(m.young) >= m.limit {
+		m.old, m.young = m.young, make(map[[32]byte]V)
+	}
+	m.young[name] = v
 }
 
 // holds reports whether key signed digest with the ASN.1 signature sig,
@@ -41,41 +73,40 @@ func (f *Facts) holds(key *ecdsa.PublicKey, digest [32]byte, sig []byte) bool {
 	h.Write(digest[:])
 	h.Write(sig)
 	name := [32]byte(h.Sum(nil))
-	if f.knows(name) {
+	f.mu.Lock()
+	_, known := f.signatures.get(name)
+	f.mu.Unlock()
+	if known {
 		return true
 	}
 	if !ecdsa.VerifyASN1(key, digest[:], sig) {
 		return false
 	}
-	f.learn(name)
+	f.mu.Lock()
+	f.signatures.put(name, struct{}{})
+	f.mu.Unlock()
 	return true
 }
 
-func (f *Facts) knows(name [32]byte) bool {
+// chain returns the chain whose text has a digest, or nil.
+func (f *Facts) chain(text [32]byte) *chain {
+	if f == nil {
+		return nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, ok := f.young[name]; ok {
-		return true
-	}
-	_, ok := f.old[name]
-	if ok {
-		f.add(name) // what is used stays
-	}
-	return ok
+	c, _ := f.chains.get(text)
+	return c
 }
 
-func (f *Facts) learn(name [32]byte) {
+// keepChain remembers a chain that a root vouched for.
+func (f *Facts) keepChain(text [32]byte, c *chain) {
+	if f == nil {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.add(name)
-}
-
-// add is called with mu held.
-func (f *Facts) add(name [32]byte) {
-	if len(f.young) >= f.limit {
-		f.old, f.young = f.young, make(map[[32]byte]struct{}, f.limit)
-	}
-	f.young[name] = struct{}{}
+	f.chains.put(text, c)
 }
 
 // signatureDER turns r ‖ s (32 bytes each, big-endian) into the ASN.1 form

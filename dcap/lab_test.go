@@ -385,5 +385,7 @@ func (l *lab) sgxExtension() []pkix.Extension {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return []pkix.Extension{{Id: extOID, Value: der}}
+	return extension(der)
 }
+
+func extension(der []byte) []pkix.Extension { return []pkix.Extension{{Id: extOID, Value: der}} }

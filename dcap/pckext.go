@@ -28,6 +28,15 @@ type PCKExtension struct {
 	Platform *PlatformExtension
 }
 
+// clone returns a copy that shares nothing.
+func (e PCKExtension) clone() *PCKExtension {
+	if e.Platform != nil {
+		platform := *e.Platform
+		e.Platform = &platform
+	}
+	return &e
+}
+
 // PlatformExtension is what the Platform CA adds for multi-package platforms.
 type PlatformExtension struct {
 	InstanceID      [16]byte
