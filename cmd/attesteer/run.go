@@ -154,13 +154,14 @@ func (a *app) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.stdout, format, args...)
 }
 
-// printJSON writes v as one indented JSON object.
+// printJSON writes v as one line of JSON, in the same bytes in which the API
+// answers it.
 func (a *app) printJSON(v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
+	e := json.NewEncoder(a.stdout)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		return rats.Errorf(rats.Internal, "encode: %w", err)
 	}
-	a.printf("%s\n", b)
 	return nil
 }
 
