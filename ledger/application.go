@@ -99,10 +99,11 @@ func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepar
 }
 
 // ProcessProposal refuses blocks whose ledger time breaks the rules.
-func (a *application) ProcessProposal(_ context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+func (a *application) ProcessProposal(ctx context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
 	own := bytes.Equal(req.ProposerAddress, a.self)
 	if err := a.registry.Judge(record.MillisOf(a.now()), req.Txs, len(req.Misbehavior) > 0, own); err != nil {
-		a.log.Warn("proposal refused", "height", req.Height, "own", own, "error", err)
+		a.log.WarnContext(ctx, "proposal refused",
+			slog.Int64("height", req.Height), slog.Bool("own", own), slog.Any("error", err))
 		return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
 	}
 	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil

@@ -152,7 +152,7 @@ func TestTheSameBlocksGiveTheSameAppHash(t *testing.T) {
 	last := []byte(nil)
 	for height := range int64(4) {
 		clocks[0].at = genesis.Add(time.Duration(height+1) * time.Second)
-		txs := [][]byte{r.evidence(t, r.quote(t, uint64(height)), genesis), []byte("not a transaction")} //nolint:gosec // small
+		txs := [][]byte{r.evidence(t, r.quote(t, uint64(height)), genesis), []byte("not a transaction")}
 		if height == 0 {
 			txs = append([][]byte{r.endorsements(t, genesis)}, txs...)
 		}
@@ -183,7 +183,7 @@ func TestABlockThatWasAppliedButNotCommittedIsAppliedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // a test's end
+	defer s.Close()
 	a := openApplication(t, s, c)
 	state, err := json.Marshal(dev("").genesis(c.at))
 	if err != nil {

@@ -23,9 +23,10 @@ import (
 // not been replaced.
 func (n *Node) Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error) {
 	var out *proof.Bundle
+	since := n.registry.Height()
 	err := n.blocks.wait(ctx, func() (done bool, err error) {
 		err = n.read(func() error {
-			out, err = n.bundle(id)
+			out, err = n.newestBundle(id, since)
 			return err
 		})
 		return out != nil, err
@@ -33,28 +34,41 @@ func (n *Node) Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error) 
 	return out, err
 }
 
-// bundle returns the proof of the present state, or nil when no header holds
-// its hash yet.
-func (n *Node) bundle(id record.ID) (*proof.Bundle, error) {
-	state, entries, err := n.entries(id)
+// newestBundle returns the proof of the newest state that can be proven and is
+// not older than since, or nil when there is none yet: of the present one if
+// the next block is decided already, else of the one before, whose hash stands
+// in the present block.
+func (n *Node) newestBundle(id record.ID, since uint64) (*proof.Bundle, error) {
+	height := n.registry.Height()
+	b, err := n.bundleAt(id, height)
+	if b == nil && err == nil && height > since {
+		b, err = n.bundleAt(id, height-1)
+	}
+	return b, err
+}
+
+// bundleAt returns the proof of the state of a height, or nil when no header
+// holds its hash yet.
+func (n *Node) bundleAt(id record.ID, height uint64) (*proof.Bundle, error) {
+	state, entries, err := n.entriesAt(id, height)
 	if err != nil || state == nil {
 		return nil, err
 	}
+	hash := record.AppHash(state.MapRoot, state.LogRoot, state.LogSize)
 	blocks := n.engine.BlockStore()
-	// The block itself holds it already when it is one that changed nothing.
-	for _, height := range []int64{int64(state.Height) + 1, int64(state.Height)} { //nolint:gosec // heights come from CometBFT
-		meta := blocks.LoadBlockMeta(height)
-		hash := record.AppHash(state.MapRoot, state.LogRoot, state.LogSize)
+	// The block of that height itself holds it when it is one that changed nothing.
+	for _, at := range []int64{int64(height) + 1, int64(height)} { //nolint:gosec // heights come from CometBFT
+		meta := blocks.LoadBlockMeta(at)
 		if meta == nil || !bytes.Equal(meta.Header.AppHash, hash[:]) {
 			continue
 		}
-		commit := blocks.LoadSeenCommit(height)
+		commit := blocks.LoadSeenCommit(at)
 		if commit == nil {
-			commit = blocks.LoadBlockCommit(height) // part of the block after
+			commit = blocks.LoadBlockCommit(at) // part of the block after
 		}
-		set, err := n.engine.views.StateStore.LoadValidators(height)
+		set, err := n.engine.views.StateStore.LoadValidators(at)
 		if err != nil || commit == nil {
-			return nil, rats.Errorf(rats.Internal, "block %d: no commit or no validators: %w", height, err)
+			return nil, rats.Errorf(rats.Internal, "block %d: no commit or no validators: %w", at, err)
 		}
 		return proof.New(id, headerOf(&meta.Header), commitOf(commit), validatorsOf(set),
 			state.MapRoot, state.LogRoot, state.LogSize, entries), nil
@@ -62,10 +76,9 @@ func (n *Node) bundle(id record.ID) (*proof.Bundle, error) {
 	return nil, nil
 }
 
-// entries returns the entries of a bundle in the last committed state; nil when
-// that moved on meanwhile.
-func (n *Node) entries(id record.ID) (*registry.StateProof, []proof.Entry, error) {
-	height := n.registry.Height()
+// entriesAt returns the entries of a bundle in the state of a height; nil when
+// that is not among the recent ones any more.
+func (n *Node) entriesAt(id record.ID, height uint64) (*registry.StateProof, []proof.Entry, error) {
 	state, err := n.registry.ProofAt(height, record.RecordKey(id), record.TimeKey())
 	if err != nil {
 		return nil, nil, notYet(err)
@@ -140,7 +153,7 @@ func commitOf(c *types.Commit) proof.Commit {
 	for i, s := range c.Signatures {
 		if s.BlockIDFlag == types.BlockIDFlagCommit {
 			out.Signatures = append(out.Signatures, proof.Signature{
-				Index: uint32(i), Time: proof.TimeOf(s.Timestamp), Signature: s.Signature, //nolint:gosec // sets are small
+				Index: uint32(i), Time: proof.TimeOf(s.Timestamp), Signature: s.Signature,
 			})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +86,7 @@ type engine struct {
 // startEngine starts CometBFT in this process around app.
 func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, app *application) (*engine, error) {
 	dbs := &databases{}
-	log := engineLog{to: cfg.Logger.With("part", "engine"), quiet: &atomic.Bool{}}
+	log := engineLog{to: cfg.Logger.With(slog.String("part", "engine")), quiet: &atomic.Bool{}}
 	n, err := newEngine(ctx, configuration(cfg, h.dir), h, g, k, app, dbs, log)
 	if err != nil {
 		return nil, errors.Join(err, dbs.Close())

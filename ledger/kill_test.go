@@ -52,7 +52,7 @@ func runVictim(t *testing.T, home string, enough int) []record.ID {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestVictim$", "-test.timeout=2m") //nolint:gosec // this very test
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestVictim$", "-test.timeout=2m")
 	cmd.Env = append(os.Environ(), victimHome+"="+home)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -98,7 +98,7 @@ func TestVictim(t *testing.T) {
 	}
 	r := newRegistrar(t, n.genesis.doc.ChainID)
 	submit(t, n, r.endorsements(t, time.Now())) // known from the second round on
-	base := uint64(time.Now().UnixNano())       //nolint:gosec // any distinct numbers do
+	base := uint64(time.Now().UnixNano())
 	register := func(number uint64) {
 		for ; ; number += 2 {
 			res, err := n.Submit(t.Context(), r.evidence(t, r.quote(t, number), time.Now()))

@@ -48,7 +48,7 @@ func (l engineLog) write(level slog.Level, msg string, keyvals []any) {
 	if !l.to.Enabled(ctx, level) {
 		return // values are not looked at: formatting blocks is dear
 	}
-	l.to.LogAttrs(ctx, level, msg, attributes(keyvals)...)
+	l.to.LogAttrs(ctx, level, msg, attributes(keyvals)...) //nolint:sloglint // the message is CometBFT's
 }
 
 // attributes pairs up keys and values as go-kit's loggers take them.

@@ -3,6 +3,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -75,6 +76,9 @@ type Node struct {
 	stopDone chan struct{}
 	stopErr  error
 }
+
+// finishing bounds how long Stop waits for blocks at work.
+const finishing = time.Second
 
 // errStopped is what calls get that a stopping node leaves unanswered.
 var errStopped = rats.Errorf(rats.Internal, "the node is stopping")
@@ -174,15 +178,15 @@ func (n *Node) Err() error {
 
 func (n *Node) fail(err error) {
 	n.failOnce.Do(func() {
-		n.log.Error("the ledger cannot go on", "error", err)
+		n.log.Error("the ledger cannot go on", slog.Any("error", err))
 		n.failure = err
 		close(n.failed)
 		n.pending.stop(rats.Errorf(rats.Internal, "the ledger cannot go on: %w", err))
 	})
 }
 
-// Stop ends the node: whoever waits in Submit gets an error, the block at work
-// is finished, and when Stop returns nil nothing writes into the home any more.
+// Stop ends the node: whoever waits in Submit gets an error, blocks at work are
+// finished, and when Stop returns nil nothing writes into the home any more.
 // When ctx ends first its error is returned and stopping goes on. Later calls
 // wait for the first.
 func (n *Node) Stop(ctx context.Context) error {
@@ -198,6 +202,7 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) stop() {
 	defer close(n.stopDone)
 	n.pending.stop(errStopped)
+	n.finish()
 	n.running.Lock()
 	defer n.running.Unlock()
 	n.stopped = true
@@ -207,6 +212,25 @@ func (n *Node) stop() {
 		n.engine.Wait()
 	}
 	n.stopErr = errors.Join(err, n.store.Close(), n.home.close())
+}
+
+// finish waits, for a moment, until no block is at work: a node that stops
+// between the votes for a block sits out timeouts when it starts again.
+func (n *Node) finish() {
+	ctx, cancel := context.WithTimeout(context.Background(), finishing)
+	defer cancel()
+	err := n.blocks.wait(ctx, func() (bool, error) {
+		if n.Err() != nil || n.engine.Mempool().Size() > 0 {
+			return n.Err() != nil, nil
+		}
+		hash := n.registry.AppHash()
+		store := n.engine.BlockStore()
+		meta := store.LoadBlockMeta(store.Height())
+		return meta != nil && bytes.Equal(meta.Header.AppHash, hash[:]), nil
+	})
+	if err != nil {
+		n.log.DebugContext(ctx, "stopping in the middle of a block", slog.Any("error", err))
+	}
 }
 
 // read calls fn unless CometBFT's databases are closed.

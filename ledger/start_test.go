@@ -143,7 +143,7 @@ func TestAHomeThatCannotBeWrittenIsNamed(t *testing.T) {
 		return // root may write anywhere
 	}
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a folder needs its x bit
+	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Start(t.Context(), Config{Home: dir, Network: "dev"}); !errors.As(err, &he) || !errors.Is(err, os.ErrPermission) {

@@ -205,7 +205,7 @@ func BenchmarkRegistrations(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer n.Stop(context.Background()) //nolint:errcheck // a benchmark's end
+	defer n.Stop(context.Background())
 	r := newRegistrar(b, n.genesis.doc.ChainID)
 	mustSubmit(b, n, r.endorsements(b, time.Now()))
 	txs := make([][]byte, b.N)
