@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,6 +135,30 @@ func TestAProofHasOneSpelling(t *testing.T) {
 		"nothing":             {},
 	} {
 		refused(t, name, tree.VerifyAbsence(root, strangers[1], p))
+	}
+}
+
+// TestAnEmptySiblingIsABitAndNotZeros: spelled out it would hash to the same.
+func TestAnEmptySiblingIsABitAndNotZeros(t *testing.T) {
+	m, want, _, _ := sample()
+	tried := 0
+	for _, e := range want.entries() {
+		b := *m.Prove(e.key).Present
+		b.Filled = bytes.Clone(b.Filled)
+		for d, filled := 0, 0; d < int(b.Depth); d++ {
+			if b.Filled[d/8]>>(7-d%8)&1 == 1 {
+				filled++
+				continue
+			}
+			b.Filled[d/8] |= 0x80 >> (d % 8)
+			b.Siblings = slices.Insert(bytes.Clone(b.Siblings), 32*filled, make([]byte, 32)...)
+			refused(t, "zeros in place of a bit", tree.VerifyPresence(m.Root(), e.key, e.value, tree.Proof{Present: &b}))
+			tried++
+			break
+		}
+	}
+	if tried == 0 {
+		t.Error("no branch of the sample has an empty sibling")
 	}
 }
 
