@@ -33,6 +33,17 @@ var modes = sync.OnceValues(func() (cbor.EncMode, cbor.DecMode) {
 	return enc, dec
 })
 
+// versionOf reads field 1 of a map, whatever else the map holds.
+func versionOf(data []byte) (uint64, error) {
+	var v struct {
+		Version uint64 `cbor:"1,keyasint"`
+	}
+	if err := cbor.Unmarshal(data, &v); err != nil {
+		return 0, rats.Errorf(rats.Malformed, "cbor: %w", err)
+	}
+	return v.Version, nil
+}
+
 // Marshal returns v in deterministic CBOR.
 func Marshal(v any) ([]byte, error) {
 	enc, _ := modes()

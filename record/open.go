@@ -66,6 +66,10 @@ func Open(b []byte) (*Opened, error) {
 	if err := Unmarshal(b, &e); err != nil {
 		return nil, err
 	}
+	if e.Body == nil || e.Signer == nil || e.Signature == nil {
+		// null is a second spelling of no bytes.
+		return nil, rats.Errorf(rats.Malformed, "an envelope's parts are byte strings")
+	}
 	o := &Opened{Hash: HashTx(b), Kind: e.Kind, body: e.Body, signature: e.Signature}
 	switch e.Kind {
 	case KindTime:
@@ -73,13 +77,19 @@ func Open(b []byte) (*Opened, error) {
 			return nil, rats.Errorf(rats.Malformed, "a time tick is signed by nobody")
 		}
 		o.Tick = &TimeTick{}
-		return o, Unmarshal(e.Body, o.Tick)
+		if err := Unmarshal(e.Body, o.Tick); err != nil {
+			return nil, err
+		}
+		return o, nil
 	case KindRegistrar:
 		if len(e.Signer) != ed25519.PublicKeySize || len(e.Signature) != ed25519.SignatureSize {
 			return nil, rats.Errorf(rats.Malformed, "transaction with a key of %d and a signature of %d bytes", len(e.Signer), len(e.Signature))
 		}
 		o.Registrar = Registrar(e.Signer)
-		return o, o.readBody()
+		if err := o.readBody(); err != nil {
+			return nil, err
+		}
+		return o, nil
 	default:
 		return nil, rats.Errorf(rats.Unsupported, "transaction of kind %d", e.Kind)
 	}
@@ -87,14 +97,19 @@ func Open(b []byte) (*Opened, error) {
 
 func (o *Opened) readBody() error {
 	// The version is looked at first: a later one may have other fields.
+	version, err := versionOf(o.body)
+	if err != nil {
+		return err
+	}
+	if version != TransactionVersion {
+		return rats.Errorf(rats.Unsupported, "transaction version %d", version)
+	}
 	var tx Transaction
 	if err := Unmarshal(o.body, &tx); err != nil {
 		return err
 	}
 	o.Tx = &tx
 	switch {
-	case tx.Version != TransactionVersion:
-		return rats.Errorf(rats.Unsupported, "transaction version %d", tx.Version)
 	case len(tx.Endorsements) > MaxEndorsements:
 		return rats.Errorf(rats.TooLarge, "%d endorsements are over %d", len(tx.Endorsements), MaxEndorsements)
 	case tx.Submission == nil && len(tx.Endorsements) == 0:
