@@ -58,6 +58,11 @@ func (r *Registry) Apply(b Block) (Outcome, error) {
 			result.Err = rats.Errorf(rats.Malformed, "the block's ledger time is not where it belongs")
 		default:
 			result = x.transaction(o)
+			if result.Err != nil && result.Err.Kind == rats.Internal {
+				// A fault of this machine is no property of the transaction:
+				// others, whose disks answer, would reach another state.
+				return Outcome{}, result.Err
+			}
 		}
 		out.Results = append(out.Results, result)
 	}
