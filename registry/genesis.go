@@ -3,7 +3,12 @@
 package registry
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -90,11 +95,49 @@ func (g Genesis) Validate() error {
 	case p.MaxUnfresh < 0 || p.FreshnessWindow <= 0 || p.MaxTransactionLife <= 0 || p.MaxListings == 0:
 		return bad("a parameter is out of range")
 	}
-	for _, r := range g.Registrars {
+	if err := g.simulatedRoot(); err != nil {
+		return err
+	}
+	for i, r := range g.Registrars {
+		if slices.Contains(g.Registrars[:i], r) {
+			return bad("registrar %s stands twice", r)
+		}
 		if b, err := hex.DecodeString(r); err != nil || len(b) != 32 || hex.EncodeToString(b) != r {
 			return bad("registrar %q is not 32 bytes in lower-case hex", r)
 		}
 	}
+	return nil
+}
+
+// simulatedRoot checks that the root which is trusted beside the vendors', if
+// there is one, can be used and cannot be taken for theirs.
+func (g Genesis) simulatedRoot() error {
+	root := g.SimulatedRoot
+	if root == nil {
+		return nil
+	}
+	key, err := x509.ParsePKIXPublicKey(root.PublicKey)
+	ec, ok := key.(*ecdsa.PublicKey)
+	if err != nil || !ok || ec.Curve != elliptic.P256() || len(root.Subject) == 0 {
+		return rats.Errorf(rats.Malformed, "genesis: the simulated root is no name with a P-256 key")
+	}
+	if root.Name != rats.SimulatedRoot {
+		return rats.Errorf(rats.Malformed, "genesis: the simulated root calls itself %q, not %q", root.Name, rats.SimulatedRoot)
+	}
+	return nil
+}
+
+// UnmarshalJSON reads a genesis and refuses unknown fields: a misspelt
+// parameter would otherwise silently be zero, which is often "no bound".
+func (g *Genesis) UnmarshalJSON(data []byte) error {
+	type plain Genesis // without this method
+	var out plain
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&out); err != nil {
+		return rats.Errorf(rats.Malformed, "genesis: %w", err)
+	}
+	*g = Genesis(out)
 	return nil
 }
 

@@ -18,12 +18,18 @@ const (
 	txOverhead = 8
 )
 
+// nextTime is the ledger time that a proposer whose own clock shows now gives
+// to the block after last.
+func nextTime(last record.LedgerTime, now record.Millis) record.Millis {
+	return max(now+record.Millis(last.ClockOffset), last.Time+1)
+}
+
 // Propose returns the transactions of a block to propose: the block's ledger
 // time, then as many of txs as fit into maxBytes. It returns none when there is
 // no reason for a block. now is the proposer's own clock.
 func (r *Registry) Propose(now record.Millis, txs [][]byte, misbehaviour bool, maxBytes int64) [][]byte {
 	last := r.committed().time
-	at := max(now+record.Millis(last.ClockOffset), last.Time+1)
+	at := nextTime(last, now)
 	if len(txs) == 0 && !misbehaviour && at-last.Time < heartbeat {
 		return nil
 	}

@@ -134,9 +134,21 @@ func (r *Registry) Endorsements() []record.EndorsementEntry {
 // key alone. What does not verify is left out.
 func (r *Registry) Lacks(items []rats.Endorsement) []rats.Endorsement {
 	st := r.committed()
+	return r.lacks(st, st.time.Time, items)
+}
+
+// LacksAt is Lacks at the ledger time that this node would propose now, its own
+// clock, as in [Registry.CheckAt]: vendors date some endorsements at the moment
+// at which they are fetched, which is after the last block.
+func (r *Registry) LacksAt(now record.Millis, items []rats.Endorsement) []rats.Endorsement {
+	st := r.committed()
+	return r.lacks(st, nextTime(st.time, now), items)
+}
+
+func (r *Registry) lacks(st *state, at record.Millis, items []rats.Endorsement) []rats.Endorsement {
 	best := map[string]*offer{}
 	for _, e := range items {
-		o, err := r.examine(st.genesis, st.time.Time, e)
+		o, err := r.examine(st.genesis, at, e)
 		if err != nil {
 			continue
 		}

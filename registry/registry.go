@@ -96,11 +96,18 @@ func load(store Store) (*state, error) {
 		return nil, rats.Errorf(rats.Internal, "state: %w", err)
 	}
 	base := newLayer(store)
-	if ok, err := base.read(record.GenesisKey(), &st.genesis); err != nil || !ok {
-		return nil, rats.Errorf(rats.Internal, "state: no genesis: %w", err)
-	}
-	if ok, err := base.read(record.TimeKey(), &st.time); err != nil || !ok {
-		return nil, rats.Errorf(rats.Internal, "state: no ledger time: %w", err)
+	for _, entry := range []struct {
+		name string
+		key  []byte
+		into any
+	}{{"genesis", record.GenesisKey(), &st.genesis}, {"ledger time", record.TimeKey(), &st.time}} {
+		ok, err := base.read(entry.key, entry.into)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, rats.Errorf(rats.Internal, "state: no %s: the store is damaged", entry.name)
+		}
 	}
 	if err := st.rebuild(store); err != nil {
 		return nil, err
@@ -165,6 +172,9 @@ func (r *Registry) Init(chainID string, genesisTime record.Millis, g Genesis) ([
 		return [32]byte{}, err
 	}
 	r.staged = out
+	r.mu.Lock()
+	r.versions = versions{} // nothing before the genesis can be proven
+	r.mu.Unlock()
 	return out.state.AppHash, r.Commit()
 }
 

@@ -263,13 +263,13 @@ func BenchmarkRegistration(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	n := uint16(0)
+	n := uint32(0)
 	for b.Loop() {
 		b.StopTimer()
 		var txs [][]byte
 		for range 100 {
 			n++
-			q, err := p.Quote(simtee.Enclave{Platform: 1, MREnclave: [32]byte{byte(n), byte(n >> 8)}})
+			q, err := p.Quote(simtee.Enclave{Platform: 1, MREnclave: [32]byte{byte(n), byte(n >> 8), byte(n >> 16)}})
 			if err != nil {
 				b.Fatal(err)
 			}

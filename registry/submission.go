@@ -71,14 +71,21 @@ func (w writing) again(earlier record.ReplayEntry) error {
 	now := w.st.time.Time
 	w.out.RecordID, w.out.Earlier = earlier.Record, earlier.Tx
 	var rec record.Record
-	if ok, err := w.w.read(record.RecordKey(earlier.Record), &rec); err != nil || !ok {
-		return rats.Errorf(rats.Internal, "state: replayed evidence without its record: %w", err)
+	ok, err := w.w.read(record.RecordKey(earlier.Record), &rec)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return rats.Errorf(rats.Internal, "state: replayed evidence without its record")
 	}
 	listed := slices.ContainsFunc(rec.Listings, func(l record.Listing) bool { return l.Registrar == w.opened.Registrar })
 	if listed {
 		return rats.Errorf(rats.Replayed, "this evidence was recorded before")
 	}
 	expires := earlier.First + w.duration
+	if !w.wasFresh(&rec) {
+		expires = w.unfresh(&rec, expires)
+	}
 	if expires <= now {
 		return rats.Errorf(rats.Replayed, "this evidence was recorded too long ago for another listing")
 	}
@@ -112,8 +119,8 @@ func (w writing) first() error {
 	}
 	w.appraised(&rec, fresh)
 	expires := now + w.duration
-	if limit := record.Millis(w.st.genesis.Parameters.MaxUnfresh); limit != 0 && fresh.Kind == record.FreshnessNone {
-		expires = min(expires, rec.FirstAttested+limit)
+	if fresh.Kind == record.FreshnessNone {
+		expires = w.unfresh(&rec, expires)
 	}
 	if expires <= now {
 		return rats.Errorf(rats.PolicyRejected, "evidence that binds no recent block cannot carry this record any longer")
@@ -129,6 +136,22 @@ func (w writing) first() error {
 		return err
 	}
 	return w.save(&rec, kind)
+}
+
+// unfresh bounds an expiry by how far evidence that binds nothing recent can
+// carry the record.
+func (w writing) unfresh(rec *record.Record, expires record.Millis) record.Millis {
+	limit := record.Millis(w.st.genesis.Parameters.MaxUnfresh)
+	if limit == 0 {
+		return expires
+	}
+	return min(expires, rec.FirstAttested+limit)
+}
+
+// wasFresh reports whether evidence was bound to a block when rec took it: its
+// second half was cleared from the subject then.
+func (w writing) wasFresh(rec *record.Record) bool {
+	return !bytes.Equal(w.result.Subject, rec.Subject)
 }
 
 // freshness returns the subject, and what ties the evidence to a time: when the
@@ -172,15 +195,20 @@ func (w writing) appraised(rec *record.Record, fresh record.Freshness) {
 }
 
 // list sets the registrar's listing. A full record gives up the oldest listing
-// of an unknown registrar to an admitted one.
+// that has ended; if none has, the oldest of an unknown registrar to an
+// admitted one.
 func (w writing) list(rec *record.Record, expires record.Millis) error {
 	s := w.opened.Tx.Submission
 	admitted := w.st.genesis.admits(w.opened.Registrar)
 	at := slices.IndexFunc(rec.Listings, func(l record.Listing) bool { return l.Registrar == w.opened.Registrar })
 	if at < 0 {
 		if len(rec.Listings) >= int(w.st.genesis.Parameters.MaxListings) {
-			oldest := slices.IndexFunc(rec.Listings, func(l record.Listing) bool { return !l.Admitted })
-			if !admitted || oldest < 0 {
+			now := w.st.time.Time
+			oldest := slices.IndexFunc(rec.Listings, func(l record.Listing) bool { return l.Expires <= now })
+			if oldest < 0 && admitted {
+				oldest = slices.IndexFunc(rec.Listings, func(l record.Listing) bool { return !l.Admitted })
+			}
+			if oldest < 0 {
 				return rats.Errorf(rats.QuotaExceeded, "the record has as many listings as it may")
 			}
 			rec.Listings = slices.Delete(rec.Listings, oldest, oldest+1)

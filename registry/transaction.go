@@ -57,11 +57,27 @@ func (r *Registry) newRun(st *state, height uint64, use *usage) *run {
 	return &run{registry: r, st: &c, height: height, use: use, w: newLayer(r.store), count: st.Past.Size}
 }
 
-// Check runs a transaction on the committed state and throws the outcome away.
-// It counts what it lets pass against the quotas until the next commit.
+// Check runs a transaction on the committed state at its ledger time and throws
+// the outcome away. It counts what it lets pass against the quotas until the
+// next commit.
 func (r *Registry) Check(tx []byte) TxResult {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	return r.check(r.state.time.Time, tx)
+}
+
+// CheckAt is Check at the ledger time that this node would propose now, its own
+// clock: [Registry.Propose] says which. Ledger time stands still while nothing
+// happens, and while the node is off; what is signed or endorsed since then
+// would be from the future by it.
+func (r *Registry) CheckAt(now record.Millis, tx []byte) TxResult {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.check(nextTime(r.state.time, now), tx)
+}
+
+// check is called with mu held for reading.
+func (r *Registry) check(at record.Millis, tx []byte) TxResult {
 	o, err := record.Open(tx)
 	if err == nil && o.Kind == record.KindTime {
 		err = rats.Errorf(rats.Malformed, "ledger time is the proposers' to say")
@@ -73,7 +89,9 @@ func (r *Registry) Check(tx []byte) TxResult {
 	use := r.checked.clone()
 	r.useMu.Unlock()
 	before := use.clone()
-	out := r.newRun(r.state, r.state.Height+1, &use).transaction(o)
+	x := r.newRun(r.state, r.state.Height+1, &use)
+	x.st.time.Time = at
+	out := x.transaction(o)
 	if out.Err == nil {
 		r.count(o, before, use)
 	}

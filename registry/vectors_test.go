@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package registry_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/endorse"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/registry"
+)
+
+// realEndorsements returns Intel's, from the folder of vectors.
+func realEndorsements(t *testing.T) []rats.Endorsement {
+	t.Helper()
+	dir := os.Getenv("ATTESTEER_VECTORS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "vectors")
+	}
+	dir = filepath.Join(dir, "dcap", "collateral")
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("no vectors: %v; ATTESTEER_VECTORS names their folder", err)
+	}
+	folder, err := endorse.ReadFolder(t.Context(), dir, attesteer.Roots())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder.All()
+}
+
+// realChain is a chain of a network at the time of the real quote.
+func realChain(t *testing.T, network string) *chain {
+	t.Helper()
+	at := record.MillisOf(time.Date(2025, 6, 20, 10, 54, 0, 0, time.UTC))
+	c := &chain{t: t, store: newMemory(), now: at}
+	reg, err := registry.Open(c.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reg.Init("test-chain", at, registry.NewGenesis(network)); err != nil {
+		t.Fatal(err)
+	}
+	c.reg = reg
+	return c
+}
+
+func TestARealQuoteBecomesARecordWithItsTierAndStatus(t *testing.T) {
+	items := realEndorsements(t)
+	quote, err := os.ReadFile(filepath.Join("..", "testdata", "seed", "quote.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		network string
+		want    rats.Kind
+	}{{registry.Dev, rats.None}, {registry.Test, rats.None}, {registry.Main, rats.DebugForbidden}} {
+		t.Run(tt.network, func(t *testing.T) {
+			c := realChain(t, tt.network)
+			for _, e := range items {
+				c.block(c.publish(e)) // stale ones are taken, older and future ones are not
+			}
+			if tt.want != rats.None {
+				c.refused(c.submit(key(1), quote), tt.want)
+				return
+			}
+			rec, err := c.reg.Record(c.ok(c.submit(key(1), quote)).RecordID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rec.Status != rats.OutOfDate || rec.BuildMode != rats.Debug || rec.Tier != rats.Contraindicated || rec.TrustRoot != rats.IntelRoot {
+				t.Errorf("status %s, build mode %s, tier %s, root %s", rec.Status, rec.BuildMode, rec.Tier, rec.TrustRoot)
+			}
+			if got := attesteer.Hex(rec.Fingerprint).String(); got != "af3438654b544d7e94b6b538eaf58528a2136f6a107b95b4c442b0afc9c98d83" {
+				t.Errorf("fingerprint %s", got)
+			}
+			if len(rec.AppraisedWith) != 4 {
+				t.Errorf("appraised with %d endorsements", len(rec.AppraisedWith))
+			}
+			for _, sha := range rec.AppraisedWith {
+				if e, err := c.reg.Endorsement(sha); err != nil || e.Digest() != sha {
+					t.Errorf("endorsement %x is not kept: %v", sha, err)
+				}
+			}
+		})
+	}
+}
