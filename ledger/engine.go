@@ -39,7 +39,7 @@ const (
 )
 
 // configuration returns CometBFT's settings, all of them: no file of its own is
-// read. The times were measured on two cores; see docs/benchmarks.md.
+// read. The times were measured with one validator and with four on two cores.
 func configuration(cfg Config, dir string) *config.Config {
 	c := config.DefaultConfig()
 	c.SetRoot(dir)
