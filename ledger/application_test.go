@@ -183,7 +183,11 @@ func TestABlockThatWasAppliedButNotCommittedIsAppliedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	a := openApplication(t, s, c)
 	state, err := json.Marshal(dev("").genesis(c.at))
 	if err != nil {

@@ -205,7 +205,11 @@ func BenchmarkRegistrations(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer n.Stop(context.Background())
+	defer func() {
+		if err := n.Stop(context.Background()); err != nil {
+			b.Error(err)
+		}
+	}()
 	r := newRegistrar(b, n.genesis.doc.ChainID)
 	mustSubmit(b, n, r.endorsements(b, time.Now()))
 	txs := make([][]byte, b.N)
