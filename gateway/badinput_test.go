@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,12 +139,12 @@ func TestPaddingIsTakenAndSaid(t *testing.T) {
 // counting counts what is read of it.
 type counting struct {
 	from io.Reader
-	n    int
+	n    atomic.Int64
 }
 
 func (c *counting) Read(b []byte) (int, error) {
 	n, err := c.from.Read(b)
-	c.n += n
+	c.n.Add(int64(n))
 	return n, err
 }
 
@@ -157,7 +158,7 @@ func TestABodyOf25MBIsRefusedBeforeItIsRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
@@ -182,13 +183,13 @@ func TestABodyOf25MBIsRefusedBeforeItIsRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer resp.Body.Close()
+			defer func() { _ = resp.Body.Close() }()
 			b, _ := io.ReadAll(resp.Body)
 			if resp.StatusCode != 413 || !bytes.Contains(b, []byte(`"too_large"`)) {
 				t.Errorf("%d %s", resp.StatusCode, b)
 			}
-			if body.n > size/2 {
-				t.Errorf("%d bytes were taken", body.n)
+			if n := body.n.Load(); n > size/2 {
+				t.Errorf("%d bytes were taken", n)
 			}
 		})
 	}

@@ -11,10 +11,11 @@
 //	/openapi.json             what REST says of itself
 //	/healthz /readyz          for whoever watches the process
 //
-// It verifies nothing. It decodes what callers send, finds out which
-// endorsements the ledger lacks for it, signs one transaction with the
+// What is recorded it does not judge. It decodes what callers send, finds out
+// which endorsements the ledger lacks for it, signs one transaction with the
 // registrar's key, and answers with what the ledger decided, once that is
-// committed.
+// committed. Appraisals that record nothing are package attesteer's, by the
+// endorsements on the ledger.
 //
 // An error has a [rats.Kind]. REST shows it as a problem (RFC 9457) with the
 // kind's status; the compatible calls show it as the original service did. Of

@@ -26,7 +26,7 @@ func parseValidFor(text string) (int64, error) {
 		if n > maxDays {
 			return 0, rats.Errorf(rats.Malformed, "valid_for: at most %d days", maxDays)
 		}
-		d = time.Duration(n) * 24 * time.Hour //nolint:gosec // at most maxDays
+		d = time.Duration(n) * 24 * time.Hour
 	}
 	switch {
 	case err != nil:

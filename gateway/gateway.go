@@ -17,14 +17,15 @@ import (
 
 // Gateway is the handler of a node's one port. It is safe for concurrent use.
 type Gateway struct {
-	cfg      Config
-	log      *slog.Logger
-	mux      *http.ServeMux
-	api      huma.API
-	rpc      *rpc
-	limiter  *limiter
-	supplied *supplied
-	csrf     *http.CrossOriginProtection
+	cfg       Config
+	log       *slog.Logger
+	mux       *http.ServeMux
+	api       huma.API
+	rpc       *rpc
+	limiter   *limiter
+	supplied  *supplied
+	appraiser *appraiser
+	csrf      *http.CrossOriginProtection
 }
 
 var _ http.Handler = (*Gateway)(nil)
@@ -38,7 +39,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg: cfg, log: cfg.Logger, mux: http.NewServeMux(),
 		limiter: newLimiter(cfg.Rate, cfg.Now), supplied: newSupplied(cfg.Now),
-		csrf: http.NewCrossOriginProtection(),
+		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(),
 	}
 	g.rpc = newRPC(g)
 	g.api = g.describe()

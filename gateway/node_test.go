@@ -85,10 +85,11 @@ func open(t testing.TB, network string, change func(*ledger.Config, *gateway.Con
 	if err != nil {
 		t.Fatal(err)
 	}
-	lc := ledger.Config{
-		Home: h.home, Network: network,
-		Registrars: []record.Registrar{record.Registrar(key.Public().(ed25519.PublicKey))},
+	public, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		t.Fatalf("a key of type %T", key.Public())
 	}
+	lc := ledger.Config{Home: h.home, Network: network, Registrars: []record.Registrar{record.Registrar(public)}}
 	gc := gateway.Config{
 		Source: simtee.Source{}, Key: key, Network: network, Tokens: words{"secret-word"}, Version: "test", Pages: pages,
 		Logger: slog.New(slog.NewTextHandler(h.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),

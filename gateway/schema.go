@@ -29,7 +29,7 @@ func (millisSchema) Schema(huma.Registry) *huma.Schema {
 
 // bodies are the schemas of what callers send; all others are of answers.
 func bodies() []string {
-	return []string{"EvidenceBody", "PushInputBody", "PushedItem", "QuoteInputBody"}
+	return []string{"AppraisalBody", "EvidenceBody", "PolicyBody", "PushInputBody", "PushedItem", "QuoteInputBody"}
 }
 
 // nullable are the fields of answers that may be null where their Go type does

@@ -73,18 +73,11 @@ func (g *Gateway) clockRuns() bool {
 // it lacks for it, and returns once the block is committed. What the rules
 // refuse is a *refusedTx.
 func (g *Gateway) submitEvidence(ctx context.Context, s record.Submission, format rats.Format) (*submitted, error) {
-	if len(s.Evidence) > record.MaxEvidence {
-		return nil, rats.Errorf(rats.TooLarge, "evidence: %d bytes, at most %d", len(s.Evidence), record.MaxEvidence)
+	if err := checkEvidence(s.Evidence, format); err != nil {
+		return nil, err
 	}
 	if err := record.CheckURL(s.URL); err != nil {
 		return nil, err
-	}
-	found, err := attesteer.Recognise(s.Evidence)
-	if err != nil {
-		return nil, err
-	}
-	if format != "" && format != found {
-		return nil, rats.Errorf(rats.Malformed, "evidence: recognised as %s, not %s", found, format)
 	}
 	needs, err := attesteer.Needs(attesteer.Evidence{Raw: s.Evidence})
 	if err != nil {
@@ -109,6 +102,21 @@ func (g *Gateway) submitEvidence(ctx context.Context, s record.Submission, forma
 		g.supplied.remember(wanted)
 	}
 	return out, err
+}
+
+// checkEvidence checks size and kind of evidence before any work is done for it.
+func checkEvidence(raw []byte, format rats.Format) error {
+	if len(raw) > record.MaxEvidence {
+		return rats.Errorf(rats.TooLarge, "evidence: %d bytes, at most %d", len(raw), record.MaxEvidence)
+	}
+	found, err := attesteer.Recognise(raw)
+	if err != nil {
+		return err
+	}
+	if format != "" && format != found {
+		return rats.Errorf(rats.Malformed, "evidence: recognised as %s, not %s", found, format)
+	}
+	return nil
 }
 
 // undecided reports whether the ledger lacked endorsements.
