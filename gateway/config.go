@@ -61,8 +61,9 @@ type Registry interface {
 	Endorsement(sha [32]byte) (rats.Endorsement, error)
 	// Endorsements lists those in state, sorted by key.
 	Endorsements() []record.EndorsementEntry
-	// Lacks returns those of items that would change state.
-	Lacks(items []rats.Endorsement) []rats.Endorsement
+	// LacksAt returns those of items that would change state in a block that
+	// this node proposed now, by its own clock.
+	LacksAt(now record.Millis, items []rats.Endorsement) []rats.Endorsement
 	// Challenge returns the newest block that evidence may be bound to.
 	Challenge() (hash [32]byte, height uint64, at record.Millis, ok bool)
 	// Time is ledger time as of the last block.

@@ -137,7 +137,7 @@ func (g *Gateway) lacking(ctx context.Context, needs []attesteer.Need) []rats.En
 		g.log.LogAttrs(ctx, slog.LevelWarn, "endorsements could not be had", attrError(err))
 		return nil
 	}
-	return g.cfg.Registry.Lacks(items)
+	return g.cfg.Registry.LacksAt(record.MillisOf(g.cfg.Now()), items)
 }
 
 // submitWith submits evidence in one transaction with the endorsements that the

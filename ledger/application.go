@@ -83,7 +83,7 @@ func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abc
 	if req.Type != abci.CheckTxType_New {
 		return &abci.ResponseCheckTx{}, nil
 	}
-	r := a.registry.Check(req.Tx)
+	r := a.registry.CheckAt(record.MillisOf(a.now()), req.Tx)
 	if r.Err != nil {
 		a.pending.refuse(r)
 	}

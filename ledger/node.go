@@ -57,6 +57,7 @@ type Node struct {
 	pending  *pending
 	blocks   *progress
 	log      *slog.Logger
+	now      func() time.Time
 	// checks has room for as many CheckTx calls as run at once.
 	checks chan struct{}
 	// entered is told of each transaction that now waits for a block.
@@ -122,7 +123,7 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	n := &Node{
-		genesis: g, home: h, store: s, registry: reg, blocks: newProgress(), log: cfg.Logger,
+		genesis: g, home: h, store: s, registry: reg, blocks: newProgress(), log: cfg.Logger, now: cfg.Now,
 		pending: newPending(maxPending, maxPendingBytes), checks: make(chan struct{}, runtime.NumCPU()),
 		entered: newBell(), failed: make(chan struct{}), stopDone: make(chan struct{}),
 	}

@@ -78,7 +78,7 @@ func (n *Node) enter(ctx context.Context, tx []byte, hash record.TxHash) {
 		}
 	case errors.Is(err, mempool.ErrTxInCache):
 		// Either it waits for a block already, or it is in one.
-		if r := n.registry.Check(tx); r.Err != nil {
+		if r := n.registry.CheckAt(record.MillisOf(n.now()), tx); r.Err != nil {
 			n.pending.settle(hash, r, nil)
 			return
 		}

@@ -24,7 +24,9 @@ type process struct {
 	url    string
 	home   string
 	stderr *safeBuffer
-	done   chan error
+	// done is closed when the process has ended; err says how.
+	done chan struct{}
+	err  error
 }
 
 // safeBuffer is a buffer that a process writes and a test reads.
@@ -65,7 +67,7 @@ func startNode(t testing.TB, home string, args ...string) *process {
 
 func tryNode(home string, args ...string) (*process, error) {
 	args = append([]string{"serve", "--json", "--home", home, "--listen", "127.0.0.1:0"}, args...)
-	p := &process{cmd: exec.Command("attesteer", args...), home: home, stderr: new(safeBuffer), done: make(chan error, 1)}
+	p := &process{cmd: exec.Command("attesteer", args...), home: home, stderr: new(safeBuffer), done: make(chan struct{})}
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -81,7 +83,8 @@ func tryNode(home string, args ...string) (*process, error) {
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, lines)
-		p.done <- p.cmd.Wait()
+		p.err = p.cmd.Wait()
+		close(p.done)
 	}()
 	var r ready
 	if err := json.Unmarshal(line, &r); err != nil {
@@ -108,9 +111,8 @@ func (p *process) stop(t testing.TB) error {
 		t.Fatal(err)
 	}
 	select {
-	case err := <-p.done:
-		p.done <- err
-		return err
+	case <-p.done:
+		return p.err
 	case <-time.After(20 * time.Second):
 		t.Fatalf("still running 20 s after SIGTERM\n%s", p.stderr)
 		return nil
