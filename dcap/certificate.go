@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"strconv"
 	"strings"
 
 	"github.com/attesteer/attesteer/rats"
@@ -51,7 +52,7 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 func publicKey(c *x509.Certificate) (*ecdsa.PublicKey, error) {
 	key, ok := c.PublicKey.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() {
-		return nil, rats.Errorf(rats.Unsupported, "%s: not a P-256 key", c.Subject.CommonName)
+		return nil, rats.Errorf(rats.Unsupported, "certificate %q: not a P-256 key", c.Subject.CommonName)
 	}
 	return key, nil
 }
@@ -94,7 +95,7 @@ func (r role) plays(c *x509.Certificate) error {
 	case !r.ca && c.KeyUsage&x509.KeyUsageCertSign != 0:
 		return r.refuse(c, "may sign certificates, which a %s certificate may not", r.name)
 	case len(c.UnhandledCriticalExtensions) > 0:
-		return rats.Errorf(rats.Unsupported, "certificate %s: unknown critical extension %v",
+		return rats.Errorf(rats.Unsupported, "certificate %q: unknown critical extension %v",
 			c.Subject.CommonName, c.UnhandledCriticalExtensions[0])
 	case (r.name == "PCK") != hasSGXExtension(c):
 		return r.refuse(c, "does not have the SGX extension as a %s certificate should", r.name)
@@ -108,7 +109,9 @@ func (r role) refuse(c *x509.Certificate, format string, args ...any) error {
 	return e
 }
 
-func quoted(name string) string { return `"` + strings.ReplaceAll(name, "%", "%%") + `"` }
+// quoted returns a name for a format string. Names come with the evidence: what
+// they hold must not reach a terminal or a log as it is.
+func quoted(name string) string { return strings.ReplaceAll(strconv.Quote(name), "%", "%%") }
 
 // issuedBy checks that a key and name issued a certificate: names by raw bytes,
 // then the signature.

@@ -3,7 +3,6 @@
 package dcap
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/attesteer/attesteer/rats"
@@ -25,7 +24,7 @@ type Identity struct {
 	Levels []SVNLevel
 }
 
-func parseIdentity(inner json.RawMessage) (*Identity, error) {
+func parseIdentity(inner value) (*Identity, error) {
 	var err error
 	o := readObject("enclaveIdentity", inner, &err)
 	if v := o.number("version", 1<<16); err == nil && v != 2 {

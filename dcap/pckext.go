@@ -45,8 +45,8 @@ type PlatformExtension struct {
 	SMTEnabled      bool
 }
 
-// member is one element of the extension: an object identifier and its value.
-type member struct {
+// element is one part of the extension: an object identifier and its value.
+type element struct {
 	ID    asn1.ObjectIdentifier
 	Value asn1.RawValue
 }
@@ -92,7 +92,7 @@ func extensionError(format string, args ...any) error {
 // readMembers reads SEQUENCE OF SEQUENCE { OID, value } whose identifiers are
 // prefix.N, and returns them by N.
 func readMembers(raw []byte, prefix asn1.ObjectIdentifier) (map[int]asn1.RawValue, error) {
-	var list []member
+	var list []element
 	rest, err := asn1.Unmarshal(raw, &list)
 	if err != nil {
 		return nil, extensionError("does not parse: %w", err)

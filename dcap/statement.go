@@ -95,7 +95,7 @@ func (s *Statement) readTCBInfo() error {
 	s.key.TEE, s.key.Scope = t.TEE, hex.EncodeToString(t.FMSPC[:])
 	s.key.EvaluationDataNumber, s.key.Version = t.EvaluationDataNumber, t.Version
 	s.issued, s.nextUpdate = t.Issued, t.NextUpdate
-	s.inner, s.signature = sha256.Sum256(inner), signatureDER(sig[:])
+	s.inner, s.signature = sha256.Sum256(inner.raw), signatureDER(sig[:])
 	return nil
 }
 
@@ -111,7 +111,7 @@ func (s *Statement) readIdentity() error {
 	s.key.TEE, s.key.Scope = id.tee(), id.ID
 	s.key.EvaluationDataNumber, s.key.Version = id.EvaluationDataNumber, 2
 	s.issued, s.nextUpdate = id.Issued, id.NextUpdate
-	s.inner, s.signature = sha256.Sum256(inner), signatureDER(sig[:])
+	s.inner, s.signature = sha256.Sum256(inner.raw), signatureDER(sig[:])
 	return nil
 }
 

@@ -5,7 +5,6 @@ package dcap
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +77,7 @@ func componentStatus(s rats.TCBStatus) bool {
 	return s == rats.UpToDate || s == rats.OutOfDate || s == rats.TCBRevoked
 }
 
-func parseTCBInfo(inner json.RawMessage) (*TCBInfo, error) {
+func parseTCBInfo(inner value) (*TCBInfo, error) {
 	var err error
 	o := readObject("tcbInfo", inner, &err)
 	t := &TCBInfo{TEE: rats.SGX}
