@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/negotiation"
@@ -184,7 +185,11 @@ func issuersOf(e rats.Endorsement) [][]byte {
 	return append([][]byte{}, e.Issuers...)
 }
 
-const cborType = "application/cbor"
+const (
+	cborType = "application/cbor"
+	// proofTimeout is how long a caller waits for the header that carries the state.
+	proofTimeout = 30 * time.Second
+)
 
 type proofInput struct {
 	ID     string `path:"id" doc:"64 hex digits"`
@@ -211,6 +216,8 @@ func (g *Gateway) registerProof(api huma.API, tag string) {
 		if err != nil {
 			return nil, err
 		}
+		ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+		defer cancel()
 		bundle, err := g.cfg.Ledger.Bundle(ctx, id)
 		if err != nil {
 			return nil, g.fault(ctx, err)

@@ -48,11 +48,11 @@ func (g *Gateway) registerEvidence(api huma.API) {
 		out, err := g.submitEvidence(ctx, s, rats.Format(value(in.Body.Format)))
 		g.logSubmission(ctx, out, err)
 		if err != nil {
-			return nil, err
+			return nil, g.fault(ctx, err)
 		}
 		answer, err := g.recorded(out)
 		if err != nil {
-			return nil, err
+			return nil, g.fault(ctx, err)
 		}
 		return &evidenceOutput{Body: *answer}, nil
 	})
@@ -85,8 +85,7 @@ func (g *Gateway) logSubmission(ctx context.Context, s *submitted, err error) {
 		g.log.LogAttrs(ctx, slog.LevelInfo, "evidence was recorded",
 			slog.String("record", hex.EncodeToString(s.result.RecordID[:])),
 			slog.String("tx", hex.EncodeToString(s.result.Tx[:])), slog.Uint64("height", s.result.Height))
-	case rats.KindOf(err) == rats.Internal && !errors.Is(err, context.Canceled):
-		g.log.LogAttrs(ctx, slog.LevelError, "evidence could not be decided", attrError(err))
+	case rats.KindOf(err) == rats.Internal: // logged as every fault
 	default:
 		g.log.LogAttrs(ctx, slog.LevelInfo, "evidence was not recorded", slog.String("kind", rats.KindOf(err).String()))
 	}

@@ -105,6 +105,14 @@ func TestEvidenceBecomesARecordThatCanBeLookedUpAndProven(t *testing.T) {
 		if cbor.status != 200 || cbor.header.Get("Content-Type") != "application/cbor" || json.Valid(cbor.body) {
 			t.Errorf("%d %s", cbor.status, cbor.header)
 		}
+		for accept, want := range map[string]string{
+			"": "application/json", "*/*": "application/json", "text/html": "application/json",
+			"application/json, application/cbor;q=0.5": "application/json", "application/json;q=0.5, application/CBOR": "application/cbor",
+		} {
+			if r := h.get(t, "/v1/enclaves/"+id+"/proof", "Accept", accept); r.header.Get("Content-Type") != want {
+				t.Errorf("Accept %q: %s", accept, r.header.Get("Content-Type"))
+			}
+		}
 		for _, bundle := range [][]byte{asJSON, cbor.body} {
 			if v := verify(t, bundle, trust); !v.Present || v.Record == nil || hex.EncodeToString(v.ID[:]) != id {
 				t.Errorf("%+v", v)
