@@ -61,10 +61,6 @@ func (a *application) Info(context.Context, *abci.RequestInfo) (*abci.ResponseIn
 // InitChain gives the registry its genesis. CometBFT calls it again when the
 // process ended before the first block was committed: what is there then stands.
 func (a *application) InitChain(_ context.Context, req *abci.RequestInitChain) (*abci.ResponseInitChain, error) {
-	if a.registry.ChainID() == req.ChainId {
-		hash := a.registry.AppHash()
-		return &abci.ResponseInitChain{AppHash: hash[:]}, nil
-	}
 	var genesis registry.Genesis
 	if err := json.Unmarshal(req.AppStateBytes, &genesis); err != nil {
 		return nil, fmt.Errorf("genesis: app_state: %w", err)

@@ -149,14 +149,17 @@ func (st *state) rebuild(store Store) error {
 }
 
 // Init gives an empty registry its genesis and returns the hash of the state
-// before the first block. Calling it again before the first block is committed
-// does the same again.
+// before the first block. Calling it again for the same ledger, before the
+// first block is committed, changes nothing and returns that hash again.
 func (r *Registry) Init(chainID string, genesisTime record.Millis, g Genesis) ([32]byte, error) {
 	if err := g.Validate(); err != nil {
 		return [32]byte{}, err
 	}
-	if r.Height() != 0 {
-		return [32]byte{}, rats.Errorf(rats.Internal, "the registry holds a ledger already")
+	if held := r.committed(); held.ChainID != "" {
+		if held.Height != 0 || held.ChainID != chainID {
+			return [32]byte{}, rats.Errorf(rats.Internal, "the registry holds a ledger already")
+		}
+		return held.AppHash, nil
 	}
 	st := &state{genesis: g, shelf: newShelf(), meta: meta{ChainID: chainID, Past: past{Hashes: [][32]byte{}}}}
 	st.time = record.LedgerTime{Time: genesisTime + record.Millis(g.ClockOffset), ClockOffset: g.ClockOffset}

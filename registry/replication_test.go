@@ -190,6 +190,24 @@ func TestACrashBeforeCommitLosesNothingAndADamagedStoreIsNoticed(t *testing.T) {
 	}
 }
 
+func TestInitAgainBeforeTheFirstBlockChangesNothing(t *testing.T) {
+	c := newChain(t, devGenesis())
+	want := c.reg.AppHash()
+	for range 2 {
+		reg, err := registry.Open(c.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := reg.Init("test-chain", record.MillisOf(start()), devGenesis())
+		if err != nil || got != want || reg.AppHash() != want {
+			t.Fatalf("%x, %v; want %x", got, err, want)
+		}
+		if _, err := reg.Init("another", record.MillisOf(start()), devGenesis()); err == nil {
+			t.Error("another ledger's genesis is taken")
+		}
+	}
+}
+
 func TestRecentHeightsCanBeProvenAsTheyWere(t *testing.T) {
 	c := endorsed(t)
 	r := c.ok(c.submit(key(1), quoteOf(t, simtee.Enclave{})))
