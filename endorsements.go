@@ -20,6 +20,7 @@ type Endorsements struct {
 // [Verify] does, when it uses one. The first that does not parse is an error;
 // a caller with a mixed bag sifts it with [CheckEndorsement] first.
 func ParseEndorsements(items ...rats.Endorsement) (*Endorsements, error) {
+	out := &Endorsements{items: make([]rats.Endorsement, 0, len(items))}
 	statements := make([]*dcap.Statement, 0, len(items))
 	for _, e := range items {
 		s, err := dcap.Parse(e)
@@ -27,8 +28,11 @@ func ParseEndorsements(items ...rats.Endorsement) (*Endorsements, error) {
 			return nil, err
 		}
 		statements = append(statements, s)
+		// The statement's own copy: the caller may go on writing to e.
+		out.items = append(out.items, s.Endorsement())
 	}
-	return &Endorsements{items: append([]rats.Endorsement{}, items...), dcap: dcap.NewSet(statements...)}, nil
+	out.dcap = dcap.NewSet(statements...)
+	return out, nil
 }
 
 // JoinEndorsements returns one collection of what the parts hold, without
@@ -46,7 +50,8 @@ func JoinEndorsements(parts ...*Endorsements) *Endorsements {
 	return out
 }
 
-// Items returns what was parsed.
+// Items returns what was parsed, in its order. Bodies and certificates are the
+// collection's own: read them only.
 func (en *Endorsements) Items() []rats.Endorsement {
 	if en == nil {
 		return nil

@@ -54,7 +54,7 @@ func Decode(data []byte) ([]byte, error) {
 	plain := bytes.TrimRight(text, "=")
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		out := make([]byte, enc.DecodedLen(len(plain)))
-		if n, err := enc.Strict().Decode(out, plain); err == nil {
+		if n, err := enc.Strict().Decode(out, plain); err == nil && n > 0 {
 			return out[:n], nil
 		}
 	}
