@@ -34,8 +34,17 @@
 // # Evidence
 //
 // Intel SGX quotes of version 3, bare or in an Open Enclave report. [Decode]
-// turns hex and base64 into bytes, [Inspect] shows what evidence claims without
-// verifying it.
+// turns hex and base64 into bytes, [Recognise] names the format, [Inspect] shows
+// what evidence claims without verifying it, and [Needs] names the endorsements
+// that verifying it will look for.
+//
+// # Time
+//
+// Evidence is judged as of the time that the caller gives, which may lie in the
+// past. Every certificate, list and statement used must hold at that time, both
+// ends included; [Result.ValidFrom] and [Result.ValidUntil] say between which
+// times the same answer stands. What a result rests on is named in it: the root,
+// the digest of each endorsement, and every check with the clause that asks for it.
 //
 // # Speed
 //

@@ -75,6 +75,10 @@ func hasSGXExtension(c *x509.Certificate) bool {
 
 // plays checks that a certificate has what its role takes. A certificate of
 // another role in its place is a chain that nobody pinned: UntrustedRoot.
+//
+// Path lengths hold by the shape of the chain: a CA here issues end entities
+// alone, which every path length allows (RFC 5280 4.2.1.9), and the root's own
+// means nothing, since the root is a key and a name.
 func (r role) plays(c *x509.Certificate) error {
 	named := false
 	for _, phrase := range r.phrase {

@@ -113,7 +113,7 @@ func (f *Facts) keepChain(text [32]byte, c *chain) {
 // that crypto/ecdsa takes: SEQUENCE { INTEGER r, INTEGER s }.
 func signatureDER(raw []byte) []byte {
 	body := append(integerDER(raw[:32]), integerDER(raw[32:64])...)
-	return append([]byte{0x30, byte(len(body))}, body...)
+	return append([]byte{0x30, byte(len(body))}, body...) //nolint:gosec // at most 70
 }
 
 // integerDER encodes a big-endian unsigned integer of at most 32 bytes.
@@ -124,5 +124,5 @@ func integerDER(b []byte) []byte {
 	if b[0]&0x80 != 0 {
 		b = append([]byte{0}, b...)
 	}
-	return append([]byte{0x02, byte(len(b))}, b...)
+	return append([]byte{0x02, byte(len(b))}, b...) //nolint:gosec // at most 33
 }
