@@ -290,7 +290,7 @@ func TestATokenIsAskedForWhereItIsNeeded(t *testing.T) {
 
 func TestAnotherContentTypeIsUnsupported(t *testing.T) {
 	h := open(t, "dev", nil)
-	h.post(t, "/v1/evidence", "any", "evidence=1", "Content-Type", "application/x-www-form-urlencoded").wants(t, 415, rats.Unsupported)
+	h.post(t, "/v1/evidence", "any", "evidence=1", "Content-Type", "application/x-www-form-urlencoded").wants(t, 400, rats.Malformed)
 	raw := quote(t, 1, simtee.Enclave{})
 	if r := h.post(t, "/v1/evidence", "any", evidenceJSON(raw), "Content-Type", "application/json; charset=utf-8"); r.status != 201 {
 		t.Errorf("%d %s", r.status, r.body)

@@ -142,9 +142,6 @@ func (g *Gateway) push(ctx context.Context, posted []pushedItem) (*client.Pushed
 	}
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	if err := g.awaitClock(ctx); err != nil {
-		return nil, err
-	}
 	out := &client.Pushed{Taken: []client.PushedEndorsement{}, Known: []client.PushedEndorsement{}, Refused: []client.RefusedEndorsement{}}
 	var fresh []rats.Endorsement
 	for _, e := range items {

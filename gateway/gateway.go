@@ -159,6 +159,11 @@ func isAPI(path string) bool {
 func (g *Gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodPost {
+		// Every body is JSON here, whatever the caller labels it: curl's -d says
+		// that it is a form. What is not JSON is malformed, which says more.
+		r.Header.Set("Content-Type", jsonType)
+	}
 	h, pattern := g.mux.Handler(r)
 	if pattern != "" {
 		g.mux.ServeHTTP(w, r)

@@ -116,8 +116,6 @@ func problemOfModel(m *huma.ErrorModel) *problem {
 		return statusProblem(rats.Malformed, http.StatusBadRequest, detail)
 	case http.StatusRequestTimeout:
 		return statusProblem(rats.Malformed, m.Status, detail)
-	case http.StatusUnsupportedMediaType:
-		return statusProblem(rats.Unsupported, m.Status, "the body has to be application/json")
 	case http.StatusUnauthorized:
 		return statusProblem(rats.Unauthorized, m.Status, detail)
 	case http.StatusRequestEntityTooLarge:

@@ -23,11 +23,6 @@ const (
 	txLife = 5 * time.Minute
 	// submitTimeout is how long a caller waits for a block.
 	submitTimeout = 45 * time.Second
-	// maxClockAge is how old ledger time may be when something is submitted: an
-	// idle ledger renews it twice a minute.
-	maxClockAge = time.Minute
-	// clockPoll is how often a ledger that has just started is asked for the time.
-	clockPoll = 20 * time.Millisecond
 	// txRoom is what endorsements may fill of a transaction: the rest is for
 	// evidence, runtime data of the same bound, url and the envelope.
 	txRoom = record.MaxTransaction - 2*record.MaxEvidence - 4<<10
@@ -50,25 +45,6 @@ func (g *Gateway) now() time.Time {
 	return now
 }
 
-// awaitClock waits until ledger time is fit to judge by. After a node was down
-// it is that of the last block, hours ago perhaps, until the first block since:
-// by it, what was issued meanwhile is not yet valid, and a transaction lives
-// too long.
-func (g *Gateway) awaitClock(ctx context.Context) error {
-	for !g.clockRuns() {
-		select {
-		case <-ctx.Done():
-			return rats.Errorf(rats.Internal, "ledger time stands still: %w", ctx.Err())
-		case <-time.After(clockPoll):
-		}
-	}
-	return nil
-}
-
-func (g *Gateway) clockRuns() bool {
-	return g.now().Sub(g.cfg.Registry.Time().Time()) <= maxClockAge
-}
-
 // submitEvidence has evidence decided by the ledger, with the endorsements that
 // it lacks for it, and returns once the block is committed. What the rules
 // refuse is a *refusedTx.
@@ -85,9 +61,6 @@ func (g *Gateway) submitEvidence(ctx context.Context, s record.Submission, forma
 	}
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	if err := g.awaitClock(ctx); err != nil {
-		return nil, err
-	}
 	wanted := fmt.Sprintf("%v", needs)
 	if g.supplied.fresh(wanted) {
 		out, err := g.submit(ctx, nil, &s)
