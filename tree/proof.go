@@ -123,6 +123,10 @@ func (m Map) branch(path *[32]byte) Branch {
 // a branch that is not in its one form.
 func (b *Branch) spread() ([][32]byte, bool) {
 	depth := int(b.Depth)
+	if b.Filled == nil || b.Siblings == nil {
+		// null is a second spelling of no bytes.
+		return nil, false
+	}
 	if depth > 256 || len(b.Filled) != (depth+7)/8 {
 		return nil, false
 	}

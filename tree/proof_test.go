@@ -162,6 +162,20 @@ func TestAnEmptySiblingIsABitAndNotZeros(t *testing.T) {
 	}
 }
 
+// TestNullIsNotNoBytes: the branch of a lone entry has no bytes at all.
+func TestNullIsNotNoBytes(t *testing.T) {
+	key := []byte("k")
+	m := tree.Map{}.Update([]tree.Change{{Key: key, Value: key}})
+	if err := tree.VerifyPresence(m.Root(), key, key, tree.Proof{Present: &tree.Branch{Filled: []byte{}, Siblings: []byte{}}}); err != nil {
+		t.Error(err)
+	}
+	for name, b := range map[string]tree.Branch{
+		"filled": {Siblings: []byte{}}, "siblings": {Filled: []byte{}}, "both": {},
+	} {
+		refused(t, name, tree.VerifyPresence(m.Root(), key, key, tree.Proof{Present: &b}))
+	}
+}
+
 func TestTheEmptyMapHoldsNothing(t *testing.T) {
 	var m tree.Map
 	p := m.Prove([]byte("k"))
