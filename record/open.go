@@ -40,7 +40,7 @@ func Sign(key ed25519.PrivateKey, tx Transaction) ([]byte, error) {
 	}
 	return Marshal(Envelope{
 		Kind: KindRegistrar, Body: body,
-		Signer: key.Public().(ed25519.PublicKey), Signature: ed25519.Sign(key, SignedBytes(body)),
+		Signer: key[ed25519.SeedSize:], Signature: ed25519.Sign(key, SignedBytes(body)),
 	})
 }
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
@@ -27,7 +26,7 @@ import (
 type house struct {
 	node    *ledger.Node
 	index   *explorer.Index
-	handler http.Handler
+	gateway *gateway.Gateway
 }
 
 // openHouse starts what serve serves, bottom up. What it opened before an error
@@ -53,7 +52,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	}()
 	cfg := ledger.Config{
 		Home: home, Network: f.network, Clock: clock, Logger: logger,
-		Registrars: []record.Registrar{record.Registrar(key.Public().(ed25519.PublicKey))},
+		Registrars: []record.Registrar{registrarOf(key)},
 	}
 	if f.network == "dev" {
 		root := simtee.Root()
@@ -67,12 +66,18 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if h.index, err = explorer.OpenIndex(ctx, index, registry); err != nil {
 		return h, err
 	}
-	h.handler, err = gateway.New(gateway.Config{
+	h.gateway, err = gateway.New(gateway.Config{
 		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
 		Network: f.network, Tokens: tokensFor(f.network, home), Logger: logger, Version: version().version,
 		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Network: f.network, Log: logger}),
 	})
 	return h, err
+}
+
+// registrarOf returns the public half of a registrar's key: the second half of
+// the private one (RFC 8032).
+func registrarOf(key ed25519.PrivateKey) record.Registrar {
+	return record.Registrar(key[ed25519.SeedSize:])
 }
 
 // close ends it top down.
@@ -154,7 +159,7 @@ func (s *importedFolder) Endorsements(ctx context.Context, needs []attesteer.Nee
 // runHouse serves until ctx ends, then drains: no new calls, those begun are
 // finished, then index and ledger are closed.
 func (a *app) runHouse(ctx context.Context, f serveFlags, h *house, listener net.Listener, logger *slog.Logger) error {
-	server := gateway.Server(h.handler)
+	server := gateway.Server(h.gateway)
 	server.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -175,6 +180,8 @@ func (a *app) runHouse(ctx context.Context, f serveFlags, h *house, listener net
 	if errors.Is(shut, context.DeadlineExceeded) {
 		shut = server.Close()
 	}
+	// Shutdown does not wait for WebSockets: what they were asked is answered first.
+	shut = errors.Join(shut, h.gateway.Drain(stop))
 	if err := errors.Join(err, shut, h.close()); err != nil {
 		return err
 	}

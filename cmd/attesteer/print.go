@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer"
-	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
 
@@ -115,8 +114,5 @@ func deref(s *string) string {
 	}
 	return *s
 }
-
-// kindWord is the outward name of the kind of err, for lists of refusals.
-func kindWord(err error) string { return rats.KindOf(err).String() }
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
