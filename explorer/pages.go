@@ -123,7 +123,7 @@ func (p *pages) enclave(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if digits != text {
-		http.Redirect(w, r, "/enclaves/"+digits, http.StatusMovedPermanently)
+		http.Redirect(w, r, "/enclaves/"+digits, http.StatusMovedPermanently) //nolint:gosec // 64 hex digits lead nowhere else
 		return
 	}
 	var id record.ID

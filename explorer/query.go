@@ -140,6 +140,7 @@ func (q *query) state(word string, at record.Millis) error {
 		now = q.arg(int64(at))
 	}
 	switch record.State(state) {
+	case record.Withdrawn, record.Revoked: // stored as they are
 	case record.Active:
 		is += ` AND r.expires > ` + now + ` AND r.valid_until >= ` + now
 	case record.Expired:

@@ -257,7 +257,7 @@ func eventsFrom(src EventSource, from uint64, limit int) ([]record.Event, error)
 		return nil, fmt.Errorf("%d events from %d, asked for up to %d", len(events), from, limit)
 	}
 	for i := range events {
-		if want := from + uint64(i); events[i].Sequence != want { //nolint:gosec // not negative
+		if want := from + uint64(i); events[i].Sequence != want {
 			return nil, fmt.Errorf("event %d where %d was due", events[i].Sequence, want)
 		}
 	}

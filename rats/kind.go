@@ -88,7 +88,7 @@ var kinds = [...]struct {
 func Kinds() []Kind {
 	out := make([]Kind, 0, len(kinds)-1)
 	for k := range kinds[1:] {
-		out = append(out, Kind(k+1)) //nolint:gosec // the table is far shorter than 256
+		out = append(out, Kind(k+1))
 	}
 	return out
 }
@@ -150,7 +150,7 @@ func (k *Kind) UnmarshalJSON(data []byte) error {
 func (k *Kind) UnmarshalText(text []byte) error {
 	for i := range kinds {
 		if kinds[i].name == string(text) {
-			*k = Kind(i) //nolint:gosec // the table is far shorter than 256
+			*k = Kind(i)
 			return nil
 		}
 	}

@@ -103,7 +103,7 @@ func (x *run) prune(space byte, before record.Millis, mapKey func(rest []byte) [
 	if before <= 0 {
 		return nil
 	}
-	end := binary.BigEndian.AppendUint64([]byte{space}, uint64(before)) //nolint:gosec // positive, as checked
+	end := binary.BigEndian.AppendUint64([]byte{space}, uint64(before))
 	n := 0
 	err := x.registry.store.Scan([]byte{space}, end, func(k, _ []byte) error {
 		if n++; n > maxPruned {
