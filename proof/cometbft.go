@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/attesteer/attesteer/rats"
@@ -15,6 +16,9 @@ import (
 
 // precommit is the type of the votes that decide a block (SignedMsgType).
 const precommit = 2
+
+// maxPower bounds the power of a whole set (MaxTotalVotingPower).
+const maxPower = math.MaxInt64 / 8
 
 // proto appends protocol buffer fields, of which zero values are left out.
 type proto []byte
@@ -127,32 +131,36 @@ func signBytes(chainID string, height int64, blockHash []byte, c *Commit, at Tim
 	return append(binary.AppendUvarint(nil, uint64(len(vote))), vote...)
 }
 
+// counts reports whether a vote is its validator's for the block of a hash.
+func (b *Bundle) counts(hash []byte, s *Signature) bool {
+	key := b.Validators[s.Index].PublicKey
+	msg := signBytes(b.Header.ChainID, b.Header.Height, hash, &b.Commit, s.Time)
+	return len(key) == ed25519.PublicKeySize && ed25519.Verify(ed25519.PublicKey(key), msg, s.Signature)
+}
+
 // verifyCommit checks that validators with more than two thirds of the power
-// signed the header's block, and that every signature in the commit is one of
-// theirs.
+// signed the header's block (spec, Data Structures, Commit), and that every
+// signature in the commit is one of theirs.
 func (b *Bundle) verifyCommit() (signed, total int64, err error) {
 	for _, v := range b.Validators {
-		// The sum is bounded as CometBFT bounds it (MaxTotalVotingPower).
-		if total += v.Power; total > 1<<60 {
-			return 0, 0, rats.Errorf(rats.BadSignature, "commit: more power than a validator set may have")
-		}
+		total += v.Power
 	}
 	hash := b.Header.hash()
-	last := -1
+	last := int64(-1)
 	for _, s := range b.Commit.Signatures {
-		if int(s.Index) <= last || int(s.Index) >= len(b.Validators) {
+		if int64(s.Index) <= last || int64(s.Index) >= int64(len(b.Validators)) {
 			return 0, 0, rats.Errorf(rats.BadSignature, "commit: signatures are not in the order of the validators")
 		}
-		last = int(s.Index)
+		last = int64(s.Index)
 		v := b.Validators[s.Index]
-		msg := signBytes(b.Header.ChainID, b.Header.Height, hash, &b.Commit, s.Time)
-		if !ed25519.Verify(ed25519.PublicKey(v.PublicKey), msg, s.Signature) {
+		if !b.counts(hash, &s) {
 			return 0, 0, rats.Errorf(rats.BadSignature, "commit: validator %x did not sign this block", address(v.PublicKey))
 		}
 		signed += v.Power
 	}
+	// Neither product can overflow: see maxPower.
 	if signed*3 <= total*2 {
-		return signed, total, rats.Errorf(rats.BadSignature, "commit: %d of %d of the power signed, which is not more than two thirds", signed, total)
+		return 0, 0, rats.Errorf(rats.BadSignature, "commit: %d of %d of the power signed, which is not more than two thirds", signed, total)
 	}
 	return signed, total, nil
 }

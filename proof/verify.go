@@ -20,21 +20,28 @@ type Verdict struct {
 	Record  *record.Record
 	// LedgerTime is the ledger's own clock in the proven state.
 	LedgerTime record.LedgerTime
-	// Endorsements are those of the record's that are still in state.
+	// Endorsements are those that the record was appraised with and that are
+	// proven to be in state.
 	Endorsements []record.EndorsementEntry
-	ChainID      string
+	// NotShown are the digests of the others: replaced since, or left out by
+	// whoever made the bundle.
+	NotShown [][32]byte
+	ChainID  string
 	// Height is that of the proven state.
 	Height uint64
 	// BlockTime is when the validators decided the block that proves it.
 	BlockTime   time.Time
 	SignedPower int64
 	TotalPower  int64
+	// Validators is how many the set has.
+	Validators int
 }
 
 // Verify follows a bundle from the trusted validators' signatures to the
 // record, or to its absence. An error says that the proof is false, never that
 // there is no record: its kind is UntrustedRoot (other validators or another
-// ledger), BadSignature or BindingMismatch.
+// ledger), BadSignature (the commit) or BindingMismatch (all else); Malformed
+// for a bundle that [Decode] would refuse.
 //
 // The record is as the ledger held it at the proven height. What it is worth at
 // the reader's own time is for [record.Record.StateAt] to say.
@@ -62,7 +69,7 @@ func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	}
 	v := &Verdict{
 		ID: record.ID(b.ID), ChainID: b.ChainID, Height: b.Height, BlockTime: b.Header.Time.Time(),
-		SignedPower: signed, TotalPower: total,
+		SignedPower: signed, TotalPower: total, Validators: len(b.Validators),
 	}
 	if err := v.readRecord(&b.Entries[0], mapRoot); err != nil {
 		return nil, err
@@ -73,7 +80,10 @@ func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	if err := readEntry(&b.Entries[1], mapRoot, &v.LedgerTime); err != nil {
 		return nil, err
 	}
-	return v, v.readEndorsements(b.Entries[2:], mapRoot)
+	if err := v.readEndorsements(b.Entries[2:], mapRoot); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 func mismatch(format string, args ...any) error {
@@ -128,6 +138,14 @@ func (v *Verdict) readEndorsements(entries []Entry, root [32]byte) error {
 			return mismatch("the record was not appraised with an endorsement that is shown beside it")
 		}
 		v.Endorsements = append(v.Endorsements, e)
+	}
+	if v.Record == nil {
+		return nil
+	}
+	for _, digest := range v.Record.AppraisedWith {
+		if !slices.ContainsFunc(v.Endorsements, func(e record.EndorsementEntry) bool { return e.SHA256 == digest }) {
+			v.NotShown = append(v.NotShown, digest)
+		}
 	}
 	return nil
 }
