@@ -21,6 +21,9 @@ import (
 // kills is how often the node is killed in the middle of submissions.
 const kills = 20
 
+// perKill is how many acknowledgements each kill waits for, if they come.
+const perKill = 8
+
 // TestNothingAcknowledgedIsLostWhenTheNodeIsKilled submits from two clients,
 // kills the node with SIGKILL while they do, starts it again, twenty times over,
 // and then looks up everything that was ever acknowledged.
@@ -62,13 +65,22 @@ func TestNothingAcknowledgedIsLostWhenTheNodeIsKilled(t *testing.T) {
 				}
 			})
 		}
-		// Each round is cut at another moment of the block's life.
-		time.Sleep(200*time.Millisecond + time.Duration(round)*7*time.Millisecond)
+		// The node is at work, and each round is cut at another moment of the
+		// block's life.
+		count := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(acknowledged)
+		}
+		for want, waited := count()+perKill, 0; count() < want && waited < 500; waited++ {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Duration(round) * time.Millisecond)
 		p.kill()
 		cancel()
 		clients.Wait()
 	}
-	if len(acknowledged) < kills {
+	if len(acknowledged) < 2*kills {
 		t.Fatalf("only %d submissions were acknowledged in %d rounds: the test shows nothing", len(acknowledged), kills)
 	}
 	p := startNode(t, home, "--network", "dev")
