@@ -40,6 +40,10 @@ lint: ## formatting, tidiness and the linters of .golangci.yml
 bench: ## every benchmark, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem -timeout $(TIMEOUT) ./...
 
+.PHONY: figures
+figures: ## what docs/benchmarks.md shows of a whole node, one pass each
+	$(GO) test -run '^$$' -bench '^BenchmarkNode|^BenchmarkRegistration' -benchtime 1x -timeout $(TIMEOUT) ./cmd/attesteer
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u | while read -r dir; do \

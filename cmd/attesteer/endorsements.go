@@ -43,23 +43,33 @@ keeps it in the node's home, where serve finds it. What it refuses it lists with
 the reason. Stale data are taken and marked. It succeeds if anything was taken.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			folder, err := endorse.ReadFolder(cmd.Context(), args[0], trustedRoots(simulated))
+			items, err := a.readFolder(cmd.Context(), args[0], simulated)
 			if err != nil {
-				return fileError("read", args[0], err)
+				return err
 			}
-			a.sayRefusals(folder)
-			if len(folder.All()) == 0 {
-				return nothingTaken(folder)
-			}
-			if _, err := endorse.WriteFolder(homeEndorsements(home), folder.All()); err != nil {
+			if _, err := endorse.WriteFolder(homeEndorsements(home), items); err != nil {
 				return fileError("write", homeEndorsements(home), err)
 			}
-			return a.printEndorsements(folder.All(), trustedRoots(simulated), "taken")
+			return a.printEndorsements(items, trustedRoots(simulated), "taken")
 		},
 	}
 	cmd.Flags().StringVar(&home, "home", a.defaultHome(), "folder of the node")
 	cmd.Flags().BoolVar(&simulated, "trust-simulated", false, "also take the word of the simulated root")
 	return cmd
+}
+
+// readFolder returns what verifies of a folder and says what it refused; a
+// folder of which nothing is left is an error.
+func (a *app) readFolder(ctx context.Context, dir string, simulated bool) ([]rats.Endorsement, error) {
+	folder, err := endorse.ReadFolder(ctx, dir, trustedRoots(simulated))
+	if err != nil {
+		return nil, fileError("read", dir, err)
+	}
+	a.sayRefusals(folder)
+	if len(folder.All()) == 0 {
+		return nil, nothingTaken(folder)
+	}
+	return folder.All(), nil
 }
 
 func (a *app) sayRefusals(folder *endorse.Folder) {
@@ -152,15 +162,11 @@ func (a *app) endorsementsPush() *cobra.Command {
 		Short: "Publish a folder of endorsements on the ledger",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			folder, err := endorse.ReadFolder(cmd.Context(), args[0], trustedRoots(simulated))
+			items, err := a.readFolder(cmd.Context(), args[0], simulated)
 			if err != nil {
-				return fileError("read", args[0], err)
+				return err
 			}
-			a.sayRefusals(folder)
-			if len(folder.All()) == 0 {
-				return nothingTaken(folder)
-			}
-			return a.push(cmd.Context(), node, folder.All())
+			return a.push(cmd.Context(), node, items)
 		},
 	}
 	nodeFlag(cmd.Flags(), &node)

@@ -63,7 +63,7 @@ func fileError(verb, name string, err error) error {
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	return usagefUnexpected(verb, name, err)
+	return fileFault{verb, name, err}
 }
 
 // fileFault is a fault of the machine: exit code 1.
@@ -71,8 +71,6 @@ type fileFault struct {
 	verb, name string
 	err        error
 }
-
-func usagefUnexpected(verb, name string, err error) error { return fileFault{verb, name, err} }
 
 func (e fileFault) Error() string { return e.verb + " " + e.name + ": " + e.err.Error() }
 func (e fileFault) Unwrap() error { return e.err }
