@@ -227,6 +227,7 @@ func TestLengthsAndPowersAreThoseOfTheirKind(t *testing.T) {
 		"no power":                  func(b *proof.Bundle) { b.Validators[1].Power = 0 },
 		"a negative power":          func(b *proof.Bundle) { b.Validators[1].Power = -1 },
 		"more power than there is":  func(b *proof.Bundle) { b.Validators[0].Power = 1 << 60 },
+		"powers of too high a sum":  func(b *proof.Bundle) { b.Validators[0].Power, b.Validators[1].Power = 1<<59, 1<<59 },
 		"powers that overflow":      func(b *proof.Bundle) { b.Validators[1].Power = 1<<63 - 1 },
 		"no entries":                func(b *proof.Bundle) { b.Entries = nil },
 		"no ledger time":            func(b *proof.Bundle) { b.Entries = b.Entries[:1] },
