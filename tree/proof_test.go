@@ -4,6 +4,7 @@ package tree_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -120,9 +121,12 @@ func TestAProofHasOneSpelling(t *testing.T) {
 		"an empty level below": branch(func(b *tree.Branch) { b.Depth++ }),
 		"a level less":         branch(func(b *tree.Branch) { b.Depth-- }),
 		"depth 257":            branch(func(b *tree.Branch) { b.Depth, b.Filled = 257, make([]byte, 33) }),
-		"depth 65535":          branch(func(b *tree.Branch) { b.Depth = 65535 }),
-		"a neighbour beside":   {Present: m.Prove(member).Present, Left: absent.Left},
-		"nothing":              {},
+		"257 full levels": {Present: &tree.Branch{
+			Depth: 257, Filled: append(bytes.Repeat([]byte{0xff}, 32), 0x80), Siblings: bytes.Repeat([]byte{1}, 257*32),
+		}},
+		"depth 65535":        branch(func(b *tree.Branch) { b.Depth = 65535 }),
+		"a neighbour beside": {Present: m.Prove(member).Present, Left: absent.Left},
+		"nothing":            {},
 	} {
 		refused(t, name, tree.VerifyPresence(root, member, value, p))
 	}
@@ -174,6 +178,22 @@ func TestNullIsNotNoBytes(t *testing.T) {
 	} {
 		refused(t, name, tree.VerifyPresence(m.Root(), key, key, tree.Proof{Present: &b}))
 	}
+}
+
+// TestALeafStandsNoLowerThanItMust: the root is of a tree that has the entry
+// alone, one level down, which is not the shape of any map.
+func TestALeafStandsNoLowerThanItMust(t *testing.T) {
+	key := []byte("k")
+	alone := tree.Map{}.Update([]tree.Change{{Key: key, Value: key}}).Root()
+	halves := [][]byte{{1}, alone[:], make([]byte, 32)}
+	if path := sha256.Sum256(key); path[0]>>7 == 1 {
+		halves[1], halves[2] = halves[2], halves[1]
+	}
+	root := sha256.Sum256(bytes.Join(halves, nil))
+	low := tree.Branch{Depth: 1, Filled: []byte{0}, Siblings: []byte{}}
+	refused(t, "presence", tree.VerifyPresence(root, key, key, tree.Proof{Present: &low}))
+	stranger := tree.Proof{Right: &tree.Neighbour{Path: sha256.Sum256(key), Value: sha256.Sum256(key), Branch: low}}
+	refused(t, "absence", tree.VerifyAbsence(root, []byte("s"), stranger)) // "s" comes first
 }
 
 func TestTheEmptyMapHoldsNothing(t *testing.T) {
