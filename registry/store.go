@@ -17,7 +17,9 @@ type Store interface {
 	// order, until fn returns an error, which it then returns. A nil end has
 	// no bound.
 	Scan(start, end []byte, fn func(key, value []byte) error) error
-	// Write makes all changes or none, and returns once they are durable.
+	// Write makes all changes or none, and keeps them in the order of the
+	// calls. They are durable once it returns, unless whoever feeds the
+	// registry can apply again the blocks whose writes were lost at the end.
 	Write(changes []Write) error
 }
 

@@ -44,17 +44,19 @@ false, 14 malformed.`,
 
 // provenView is what proof verify prints.
 type provenView struct {
-	Schema   string                    `json:"schema"`
-	Present  bool                      `json:"present"`
-	ID       string                    `json:"id"`
-	ChainID  string                    `json:"chain_id"`
-	Height   uint64                    `json:"height"`
-	Time     record.Millis             `json:"time"`
-	Signed   int64                     `json:"signed_power"`
-	Total    int64                     `json:"total_power"`
-	Judged   time.Time                 `json:"judged_at"`
-	Record   *record.View              `json:"record"`
-	Endorsed []record.EndorsementEntry `json:"-"`
+	Schema  string        `json:"schema"`
+	Present bool          `json:"present"`
+	ID      string        `json:"id"`
+	ChainID string        `json:"chain_id"`
+	Height  uint64        `json:"height"`
+	Time    record.Millis `json:"time"`
+	Signed  int64         `json:"signed_power"`
+	Total   int64         `json:"total_power"`
+	Judged  time.Time     `json:"judged_at"`
+	Record  *record.View  `json:"record"`
+	// NotShown are the digests of endorsements that the record was appraised
+	// with and that the bundle does not prove: replaced since, or withheld.
+	NotShown []string `json:"endorsements_not_shown"`
 }
 
 func (a *app) verifyProof(file, trustArg, at string) error {
@@ -105,7 +107,10 @@ func readTrust(arg string) (proof.Trust, error) {
 func (a *app) printProven(v *proof.Verdict, at time.Time) error {
 	out := provenView{
 		Schema: "attesteer/proven/v1", Present: v.Present, ID: hexOf(v.ID[:]), ChainID: v.ChainID, Height: v.Height,
-		Time: v.LedgerTime.Time, Signed: v.SignedPower, Total: v.TotalPower, Judged: at,
+		Time: v.LedgerTime.Time, Signed: v.SignedPower, Total: v.TotalPower, Judged: at, NotShown: []string{},
+	}
+	for _, d := range v.NotShown {
+		out.NotShown = append(out.NotShown, hexOf(d[:]))
 	}
 	if v.Record != nil {
 		view := v.Record.View(record.MillisOf(at))
