@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -93,7 +94,7 @@ func (a *app) enclavesList() *cobra.Command {
 			query := url.Values{}
 			for name, value := range filters {
 				if *value != "" {
-					query.Set(name, *value)
+					query.Set(strings.ReplaceAll(name, "-", "_"), *value)
 				}
 			}
 			page, err := a.dial(node).List(cmd.Context(), query)
@@ -118,7 +119,7 @@ func (a *app) enclavesList() *cobra.Command {
 		{"q", "q", "part of a URL, or the beginning of an id, measurement or key"},
 		{"tee", "", "kind of enclave, such as sgx"},
 		{"fingerprint", "", "measurement of the code (MRENCLAVE)"},
-		{"mr_signer", "", "vendor of the code (MRSIGNER)"},
+		{"mr-signer", "", "vendor of the code (MRSIGNER)"},
 		{"signer", "", "report data of the enclave"},
 		{"url", "", "where the enclave serves"},
 		{"status", "", "TCB status, such as UpToDate"},

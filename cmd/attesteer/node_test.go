@@ -11,7 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/attesteer/attesteer/endorse"
+	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/simtee"
 )
 
@@ -215,6 +218,11 @@ func TestEachNetworkHasItsProfile(t *testing.T) {
 					t.Errorf("an unknown token: %d %s", status, body)
 				}
 			}
+			p.kill()
+			again := startNode(t, home) // the home says which network it is
+			if status, body := call(t, http.MethodGet, again.url+"/v1/ledger", "", ""); !strings.Contains(string(body), `"network":"`+network+`"`) {
+				t.Errorf("started again: %d %s", status, body)
+			}
 		})
 	}
 }
@@ -247,5 +255,43 @@ func TestServeSaysWhatIsWrongWithItsSurroundings(t *testing.T) {
 	code, _, errs = command(t, "serve", "--home", filepath.Join(file, "home"), "--network", "dev", "--listen", "127.0.0.1:0")
 	if code != 1 || !strings.Contains(errs, file) {
 		t.Errorf("home that cannot be made: exit %d %s", code, errs)
+	}
+}
+
+// TestAResultIsTheSameBytesFromTheAPIAndFromTheCommand: whoever judges the same
+// evidence by the same endorsements at the same time says the same.
+func TestAResultIsTheSameBytesFromTheAPIAndFromTheCommand(t *testing.T) {
+	p := startNode(t, t.TempDir(), "--network", "dev")
+	quote, err := simtee.Enclave{ISVSVN: 1, TCB: rats.SWHardeningNeeded}.Quote()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, body := call(t, http.MethodPost, p.url+"/v1/evidence", "dev",
+		`{"evidence":"`+base64.StdEncoding.EncodeToString(quote)+`"}`)
+	if status != http.StatusCreated {
+		t.Fatalf("%d %s", status, body)
+	}
+	got := decode[struct {
+		Result json.RawMessage `json:"result"`
+	}](t, body)
+	at := decode[struct {
+		VerifiedAt time.Time `json:"verified_at"`
+	}](t, got.Result).VerifiedAt
+
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "quote.bin")
+	items, err := simtee.Endorsements(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := endorse.WriteFolder(dir, items); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, quote, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := command(t, "verify", file, "--endorsements", dir, "--trust-simulated",
+		"--accept-tcb", "SWHardeningNeeded", "--at", at.Format(time.RFC3339Nano), "--json")
+	if code != 0 || strings.TrimSpace(out) != string(got.Result) {
+		t.Errorf("exit %d %s\ncommand: %s\nAPI:     %s", code, errs, out, got.Result)
 	}
 }

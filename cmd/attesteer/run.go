@@ -90,6 +90,10 @@ again, and lets anyone check a record without trusting who serves it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	// The API's names have underscores; whoever types them here is understood.
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+	})
 	root.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print one JSON object instead of words for people")
 	root.AddCommand(
 		a.serveCommand(), a.inspectCommand(), a.verifyCommand(), a.submitCommand(), a.enclavesCommand(),

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -57,11 +58,16 @@ a token from "attesteer token create".`,
   attesteer serve --network dev --clock 2025-06-20T10:55:00Z --endorsements ./collateral
   attesteer serve --network main --home /var/lib/attesteer --listen 127.0.0.1:2000`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("network") {
+				f.network = networkOf(f.home)
+			}
+			return a.serve(cmd.Context(), f)
+		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.home, "home", a.defaultHome(), "folder for keys, genesis and data")
-	fl.StringVar(&f.network, "network", "dev", "dev, test or main; a home belongs to one of them")
+	fl.StringVar(&f.network, "network", "", "dev, test or main (default: the home's; dev for a new one)")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:2000", "address for API and pages; port 0 picks a free one")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "certificate chain in PEM, to serve https and wss")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "private key in PEM")
@@ -71,6 +77,21 @@ a token from "attesteer token create".`,
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")
 	fl.BoolVar(&f.verbose, "verbose", false, "also log what the consensus engine does")
 	return cmd
+}
+
+// networkOf returns the network that a home was made for, dev for a new one.
+// What else may be wrong with the home is for the ledger to say.
+func networkOf(home string) string {
+	var genesis struct {
+		AppState struct {
+			Network string `json:"network"`
+		} `json:"app_state"`
+	}
+	b, err := os.ReadFile(filepath.Join(home, "config", "genesis.json"))
+	if err != nil || json.Unmarshal(b, &genesis) != nil || genesis.AppState.Network == "" {
+		return "dev"
+	}
+	return genesis.AppState.Network
 }
 
 func (f serveFlags) check() (clock time.Time, err error) {
