@@ -192,10 +192,10 @@ func TestInspectionShowsClaimsAndSaysThatNothingIsVerified(t *testing.T) {
 
 func TestHexIsReadAndWritten(t *testing.T) {
 	var h attesteer.Hex
-	if err := h.UnmarshalText([]byte("00fFa0")); err != nil || h.String() != "00ffa0" {
+	if err := h.UnmarshalText([]byte("00ffa0")); err != nil || h.String() != "00ffa0" {
 		t.Errorf("%v, %s", err, h)
 	}
-	for _, bad := range []string{"0", "zz", "0x00"} {
+	for _, bad := range []string{"0", "zz", "0x00", "00fFa0"} {
 		if err := h.UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

@@ -288,7 +288,7 @@ func TestATokenIsAskedForWhereItIsNeeded(t *testing.T) {
 	h.post(t, "/v1/endorsements", "", `{"endorsements":[]}`).wants(t, 400, rats.Malformed)
 }
 
-func TestAnotherContentTypeIsUnsupported(t *testing.T) {
+func TestABodyIsReadAsJSONWhateverItIsLabelled(t *testing.T) {
 	h := open(t, "dev", nil)
 	h.post(t, "/v1/evidence", "any", "evidence=1", "Content-Type", "application/x-www-form-urlencoded").wants(t, 400, rats.Malformed)
 	raw := quote(t, 1, simtee.Enclave{})

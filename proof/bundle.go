@@ -3,10 +3,9 @@
 package proof
 
 import (
-	"encoding/hex"
-	"fmt"
 	"time"
 
+	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/tree"
 )
@@ -108,23 +107,7 @@ func TimeOf(t time.Time) Time {
 func (t Time) Time() time.Time { return time.Unix(t.Seconds, int64(t.Nanos)).UTC() }
 
 // Hex is bytes that JSON shows in lower-case hex.
-type Hex []byte
-
-// MarshalText writes lower-case hex.
-func (h Hex) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
-
-// UnmarshalText reads lower-case hex, its one spelling.
-func (h *Hex) UnmarshalText(text []byte) error {
-	b, err := hex.DecodeString(string(text))
-	if err != nil {
-		return fmt.Errorf("hex: %w", err)
-	}
-	if hex.EncodeToString(b) != string(text) {
-		return fmt.Errorf("hex: not in lower case")
-	}
-	*h = b
-	return nil
-}
+type Hex = rats.Hex
 
 // New returns the bundle of what a ledger put together: header and commit of
 // the block after the proven state, its validators, and the roots and entries

@@ -4,36 +4,18 @@ package tree
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+
+	"github.com/attesteer/attesteer/rats"
 )
 
 // The JSON of a proof shows hashes in lower-case hex, as every other outward
 // form does, and is read as strictly as its CBOR: nothing unknown, nothing
 // missing, each part as long as it must be.
 
-// digits is bytes in lower-case hex, their one spelling.
-type digits []byte
-
-// MarshalText writes lower-case hex.
-func (d digits) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(d)), nil }
-
-// UnmarshalText reads lower-case hex.
-func (d *digits) UnmarshalText(text []byte) error {
-	b, err := hex.DecodeString(string(text))
-	if err != nil {
-		return fmt.Errorf("hex: %w", err)
-	}
-	if hex.EncodeToString(b) != string(text) {
-		return fmt.Errorf("hex: not in lower case")
-	}
-	*d = b
-	return nil
-}
-
-// hash is 32 bytes in lower-case hex.
-func (d digits) hash(name string) (out [32]byte, err error) {
+// hashOf reads 32 bytes of lower-case hex.
+func hashOf(d rats.Hex, name string) (out [32]byte, err error) {
 	if len(d) != len(out) {
 		return out, fmt.Errorf("%s of %d bytes, not %d", name, len(d), len(out))
 	}
@@ -43,25 +25,25 @@ func (d digits) hash(name string) (out [32]byte, err error) {
 // branchJSON and neighbourJSON are the outward forms. Pointers tell what is
 // missing from what is zero.
 type branchJSON struct {
-	Depth    *uint16 `json:"depth"`
-	Filled   *digits `json:"filled"`
-	Siblings *digits `json:"siblings"`
+	Depth    *uint16   `json:"depth"`
+	Filled   *rats.Hex `json:"filled"`
+	Siblings *rats.Hex `json:"siblings"`
 }
 
 type neighbourJSON struct {
-	Path   digits  `json:"path"`
-	Value  digits  `json:"value"`
-	Branch *Branch `json:"branch"`
+	Path   rats.Hex `json:"path"`
+	Value  rats.Hex `json:"value"`
+	Branch *Branch  `json:"branch"`
 }
 
 // MarshalJSON writes bytes in lower-case hex.
 func (b Branch) MarshalJSON() ([]byte, error) {
-	filled, siblings := digits(b.Filled), digits(b.Siblings)
+	filled, siblings := rats.Hex(b.Filled), rats.Hex(b.Siblings)
 	if filled == nil {
-		filled = digits{}
+		filled = rats.Hex{}
 	}
 	if siblings == nil {
-		siblings = digits{}
+		siblings = rats.Hex{}
 	}
 	return json.Marshal(branchJSON{&b.Depth, &filled, &siblings})
 }
@@ -98,10 +80,10 @@ func (n *Neighbour) UnmarshalJSON(data []byte) error {
 	}
 	var out Neighbour
 	if err == nil {
-		out.Path, err = in.Path.hash("path")
+		out.Path, err = hashOf(in.Path, "path")
 	}
 	if err == nil {
-		out.Value, err = in.Value.hash("value")
+		out.Value, err = hashOf(in.Value, "value")
 	}
 	if err != nil {
 		return fmt.Errorf("neighbour: %w", err)
