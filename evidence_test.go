@@ -115,10 +115,10 @@ func TestFormatsAreRecognisedByTheirFirstBytes(t *testing.T) {
 		{"an SGX quote of version 3", quote, rats.SGXQuoteV3, rats.None},
 		{"its first bytes alone", quote[:48], rats.SGXQuoteV3, rats.None},
 		{"an Open Enclave report", seed(t, "oe_report.bin"), rats.OEReport, rats.None},
-		{"an SGX quote of version 4", header(4, 0), rats.SGXQuoteV4, rats.Unsupported},
-		{"a TDX quote of version 4", header(4, 0x81), rats.TDXQuoteV4, rats.Unsupported},
-		{"an SGX quote of version 5", header(5, 0), rats.SGXQuoteV5, rats.Unsupported},
-		{"a TDX quote of version 5", header(5, 0x81), rats.TDXQuoteV5, rats.Unsupported},
+		{"an SGX quote of version 4", header(4, 0), rats.SGXQuoteV4, rats.None},
+		{"a TDX quote of version 4", header(4, 0x81), rats.TDXQuoteV4, rats.None},
+		{"an SGX quote of version 5", header(5, 0), rats.SGXQuoteV5, rats.None},
+		{"a TDX quote of version 5", header(5, 0x81), rats.TDXQuoteV5, rats.None},
 		{"a quote of version 6", header(6, 0), "", rats.Unsupported},
 		{"Open Enclave evidence", oe, rats.OEEvidence, rats.Unsupported},
 		{"nothing", nil, "", rats.Malformed},
@@ -137,15 +137,21 @@ func TestFormatsAreRecognisedByTheirFirstBytes(t *testing.T) {
 	}
 }
 
-func TestRealTDXQuotesAreRecognisedAndUnsupported(t *testing.T) {
+func TestRealTDXQuotesAreRecognisedAndInspected(t *testing.T) {
 	for _, file := range glob(t, vectors(t), "quotes", "tdx", "td*.bin") {
 		raw := read(t, file)
 		want := rats.Format(fmt.Sprintf("tdx-quote-v%d", raw[0]))
-		if got, err := attesteer.Recognise(raw); got != want || rats.KindOf(err) != rats.Unsupported {
+		if got, err := attesteer.Recognise(raw); got != want || err != nil {
 			t.Errorf("%s: %q, %v", filepath.Base(file), got, err)
 		}
-		if _, err := attesteer.Inspect(attesteer.Evidence{Raw: raw}); rats.KindOf(err) != rats.Unsupported {
+		in, err := attesteer.Inspect(attesteer.Evidence{Raw: raw})
+		if err != nil {
 			t.Errorf("%s: %v", filepath.Base(file), err)
+			continue
+		}
+		// The name carries the FMSPC: td10_v4_00806F050000_….
+		if fmspc := strings.Split(filepath.Base(file), "_")[2]; in.TEE != rats.TDX || !strings.EqualFold(in.FMSPC.String(), fmspc) {
+			t.Errorf("%s: %s, FMSPC %s", filepath.Base(file), in.TEE, in.FMSPC)
 		}
 	}
 }

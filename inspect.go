@@ -41,8 +41,8 @@ func Inspect(ev Evidence) (*Inspection, error) {
 	q := p.quote
 	in := &Inspection{
 		Schema: InspectionSchema, TEE: q.TEE, Format: p.format, Version: q.Header.Version,
-		Fingerprint: q.SGX.MREnclave[:], ReportData: q.SGX.ReportData[:], BuildMode: buildMode(q.SGX),
-		Measurement:           Measurement{measure(q.SGX)},
+		Fingerprint: fingerprint(q), ReportData: q.ReportData(), BuildMode: buildMode(q),
+		Measurement:           measure(q),
 		CertificationDataType: q.CertificationData.Type, TrailingBytes: len(q.Trailing),
 	}
 	// A chain that does not parse says nothing; verifying says why.

@@ -52,22 +52,20 @@ func isOEEvidence(raw []byte) bool {
 }
 
 func recogniseQuote(raw []byte) (rats.Format, error) {
-	const teeTDX = 0x81
 	version, tee := binary.LittleEndian.Uint16(raw), binary.LittleEndian.Uint32(raw[4:])
-	format := rats.Format("")
 	switch {
 	case version == 3:
 		return rats.SGXQuoteV3, nil
-	case version == 4 && tee == 0:
-		format = rats.SGXQuoteV4
-	case version == 4 && tee == teeTDX:
-		format = rats.TDXQuoteV4
-	case version == 5 && tee == 0:
-		format = rats.SGXQuoteV5
-	case version == 5 && tee == teeTDX:
-		format = rats.TDXQuoteV5
+	case version == 4 && tee == quote.TEETypeSGX:
+		return rats.SGXQuoteV4, nil
+	case version == 4 && tee == quote.TEETypeTDX:
+		return rats.TDXQuoteV4, nil
+	case version == 5 && tee == quote.TEETypeSGX:
+		return rats.SGXQuoteV5, nil
+	case version == 5 && tee == quote.TEETypeTDX:
+		return rats.TDXQuoteV5, nil
 	}
-	return format, rats.Errorf(rats.Unsupported, "a quote of version %d for TEE type %#x is not verified yet", version, tee)
+	return "", rats.Errorf(rats.Unsupported, "a quote of version %d for TEE type %#x is not verified here", version, tee)
 }
 
 // guess names what raw looks like, for people who passed the wrong file.

@@ -26,11 +26,14 @@ type Result struct {
 	// TrustRoot says whose word the result rests on; null until a chain is verified.
 	TrustRoot  *string   `json:"trust_root"`
 	VerifiedAt time.Time `json:"verified_at"`
-	// Fingerprint is the one measurement that names the code (SGX: MRENCLAVE).
+	// Fingerprint is the one measurement that names the code: MRENCLAVE (SGX, 32
+	// bytes), SHA-384 over MRTD and RTMR0 to RTMR3 (TDX, 48 bytes).
 	Fingerprint Hex            `json:"fingerprint"`
 	ReportData  Hex            `json:"report_data"`
 	BuildMode   rats.BuildMode `json:"build_mode"`
 	Measurement Measurement    `json:"measurement"`
+	// PCK is what the vendor certifies of the platform; null until a chain is verified.
+	PCK *PCK `json:"pck"`
 	// TCB is null until endorsements decide it.
 	TCB *TCB `json:"tcb"`
 	// ValidFrom and ValidUntil are the latest start and the earliest end over
@@ -49,7 +52,7 @@ type Result struct {
 	// the innermost signature: it names this piece of evidence whatever
 	// envelope, padding or equivalent signature it arrives in.
 	ReplayKey [32]byte `json:"-"`
-	// Platform identifies the machine for quotas (SGX: the PCK certificate's
+	// Platform identifies the machine for quotas (SGX, TDX: the PCK certificate's
 	// serial number); empty until the chain is verified.
 	Platform []byte `json:"-"`
 }
@@ -57,10 +60,13 @@ type Result struct {
 // TCB is what the vendor's endorsements say of the platform.
 type TCB struct {
 	// Status is the converged status of platform, QE and module.
-	Status         rats.TCBStatus  `json:"status"`
-	PlatformStatus rats.TCBStatus  `json:"platform_status"`
-	QEStatus       rats.TCBStatus  `json:"qe_status"`
-	ModuleStatus   *rats.TCBStatus `json:"module_status"`
+	Status         rats.TCBStatus `json:"status"`
+	PlatformStatus rats.TCBStatus `json:"platform_status"`
+	QEStatus       rats.TCBStatus `json:"qe_status"`
+	// ModuleStatus is null where there is no TDX module to judge; ModuleID names
+	// the identity that it was judged by, such as "TDX_03".
+	ModuleStatus *rats.TCBStatus `json:"module_status"`
+	ModuleID     *string         `json:"module_id"`
 	// Date is the matched platform level's, EarliestDate the earliest of
 	// platform, QE and module; null where no level matches.
 	Date         *time.Time `json:"date"`
@@ -80,24 +86,20 @@ type UsedEndorsement struct {
 	NextUpdate time.Time            `json:"next_update"`
 }
 
-// Measurement holds what the evidence measures; exactly one part is set.
-type Measurement struct {
-	*SGXMeasurement
-}
-
-// SGXMeasurement is the SGX report body's content (Intel SDM vol. 3D, REPORT).
-type SGXMeasurement struct {
-	MREnclave Hex    `json:"mr_enclave"`
-	MRSigner  Hex    `json:"mr_signer"`
-	ISVProdID uint16 `json:"isv_prod_id"`
-	ISVSVN    uint16 `json:"isv_svn"`
-	// Attributes is FLAGS and XFRM, 16 bytes as they stand in the report.
-	Attributes Hex `json:"attributes"`
-	// MiscSelect is 4 bytes as they stand in the report.
-	MiscSelect   Hex    `json:"misc_select"`
-	CPUSVN       Hex    `json:"cpu_svn"`
-	ISVExtProdID Hex    `json:"isv_ext_prod_id"`
-	ISVFamilyID  Hex    `json:"isv_family_id"`
-	ConfigID     Hex    `json:"config_id"`
-	ConfigSVN    uint16 `json:"config_svn"`
+// PCK is what the vendor certifies of a platform in its PCK certificate (Intel
+// SGX PCK Certificate and CRL Profile, 1.3.5).
+type PCK struct {
+	// Issuer is "platform" or "processor", after the CA that issued it.
+	Issuer string `json:"issuer"`
+	FMSPC  Hex    `json:"fmspc"`
+	PCEID  Hex    `json:"pce_id"`
+	PCESVN uint16 `json:"pce_svn"`
+	// Components are the 16 component SVNs against which TCB levels are held.
+	Components Hex `json:"tcb_components"`
+	// SGXType is 0 standard, 1 scalable, 2 scalable with integrity.
+	SGXType int `json:"sgx_type"`
+	// The flags are null where the vendor certifies none (processor CA).
+	DynamicPlatform *bool `json:"dynamic_platform"`
+	CachedKeys      *bool `json:"cached_keys"`
+	SMTEnabled      *bool `json:"smt_enabled"`
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer/dcap"
-	"github.com/attesteer/attesteer/quote"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -72,14 +71,15 @@ func describe(in *parsed, a *dcap.Appraisal, at time.Time) *Result {
 	q := in.quote
 	r := &Result{
 		Schema: ResultSchema, TEE: q.TEE, Format: in.format, VerifiedAt: at,
-		Fingerprint: q.SGX.MREnclave[:], ReportData: q.SGX.ReportData[:], BuildMode: buildMode(q.SGX),
-		Measurement:  Measurement{measure(q.SGX)},
+		Fingerprint: fingerprint(q), ReportData: q.ReportData(), BuildMode: buildMode(q),
+		Measurement:  measure(q),
 		Endorsements: []UsedEndorsement{}, Checks: slices.Clone(a.Checks),
-		Subject: q.SGX.ReportData[:], ReplayKey: dcap.ReplayKey(q), Platform: a.PCKSerial,
+		Subject: q.ReportData(), ReplayKey: dcap.ReplayKey(q), Platform: a.PCKSerial,
 	}
 	if a.Root != "" {
 		root := a.Root
 		r.TrustRoot = &root
+		r.PCK = pckOf(a)
 	}
 	for _, s := range a.Used {
 		digest := s.Digest()
@@ -97,12 +97,28 @@ func describe(in *parsed, a *dcap.Appraisal, at time.Time) *Result {
 	return r
 }
 
+func pckOf(a *dcap.Appraisal) *PCK {
+	ext := a.Extension
+	p := &PCK{
+		Issuer: a.Issuer, FMSPC: ext.FMSPC[:], PCEID: ext.PCEID[:], PCESVN: ext.PCESVN,
+		Components: ext.Components[:], SGXType: ext.SGXType,
+	}
+	if f := ext.Platform; f != nil {
+		p.DynamicPlatform, p.CachedKeys, p.SMTEnabled = &f.DynamicPlatform, &f.CachedKeys, &f.SMTEnabled
+	}
+	return p
+}
+
 func tcbOf(a *dcap.Appraisal) *TCB {
 	t := &TCB{
 		Status: a.TCB.Status, PlatformStatus: a.TCB.Platform, QEStatus: a.TCB.QE,
 		EvaluationDataNumber: a.TCB.EvaluationDataNumber,
 		FMSPC:                slices.Clone(a.Extension.FMSPC[:]),
 		Advisories:           append([]string{}, a.TCB.Advisories...),
+	}
+	if a.TCB.Module != "" {
+		status, id := a.TCB.Module, a.TCB.ModuleID
+		t.ModuleStatus, t.ModuleID = &status, &id
 	}
 	for _, d := range []struct {
 		from time.Time
@@ -114,21 +130,6 @@ func tcbOf(a *dcap.Appraisal) *TCB {
 		}
 	}
 	return t
-}
-
-func buildMode(r *quote.SGXReport) rats.BuildMode {
-	if r.Debug() {
-		return rats.Debug
-	}
-	return rats.Production
-}
-
-func measure(r *quote.SGXReport) *SGXMeasurement {
-	return &SGXMeasurement{
-		MREnclave: r.MREnclave[:], MRSigner: r.MRSigner[:], ISVProdID: r.ISVProdID, ISVSVN: r.ISVSVN,
-		Attributes: r.Attributes[:], MiscSelect: r.MiscSelect[:], CPUSVN: r.CPUSVN[:],
-		ISVExtProdID: r.ISVExtProdID[:], ISVFamilyID: r.ISVFamilyID[:], ConfigID: r.ConfigID[:], ConfigSVN: r.ConfigSVN,
-	}
 }
 
 // tierOf says how the facts stand: undecided is none, not genuine is
@@ -162,6 +163,9 @@ func (p Policy) judge(r *Result, a *dcap.Appraisal) []demand {
 		tcb.end(p.acceptStatus(a.TCB.Status))
 	}
 	debug := demand{Check: rats.Check{Name: checkDebug, Spec: "Intel SDM vol. 3D, ATTRIBUTES.DEBUG"}}
+	if r.TEE == rats.TDX {
+		debug.Spec = "Intel TDX Module Architecture Specification, ATTRIBUTES.TUD"
+	}
 	var err *rats.Error
 	if r.BuildMode == rats.Debug && !p.AllowDebug {
 		err = rats.Errorf(rats.DebugForbidden, "the enclave is a debug build: its host can read its memory")

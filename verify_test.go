@@ -83,7 +83,7 @@ func TestTheResultReadsAsTheContractSays(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	const want = "accepted build_mode checks endorsements fingerprint format kind measurement report_data runtime_data " +
+	const want = "accepted build_mode checks endorsements fingerprint format kind measurement pck report_data runtime_data " +
 		"schema tcb tee tier trust_root valid_from valid_until verified_at"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("members %s", got)

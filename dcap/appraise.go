@@ -33,6 +33,8 @@ type Appraisal struct {
 	Err *rats.Error
 	// Root vouches for the quote; empty until the chain is verified.
 	Root string
+	// Issuer is the PCK CA that certified the platform: "platform" or "processor".
+	Issuer string
 	// Extension is what Intel certifies of the platform, nil until the chain is verified.
 	Extension *PCKExtension
 	// PCKSerial is the serial number of the PCK certificate, big-endian. It is
@@ -40,7 +42,7 @@ type Appraisal struct {
 	// nobody can speak for another's platform by copying its certificates.
 	PCKSerial []byte
 	// TCB is nil while endorsements leave it undecided, and where the quoting
-	// enclave is not the one that the identity describes.
+	// enclave or the TDX module is not the one that its identity describes.
 	TCB *TCB
 	// Used are the endorsements that the appraisal rests on: TCB info,
 	// identity, root CRL, PCK CRL. It is empty while undecided.
@@ -133,8 +135,12 @@ func (a *appraisal) run() {
 	info, id := a.info.tcbInfo, a.identity.identity
 	a.out.Used = []*Statement{a.info, a.identity, a.rootCRL, a.pckCRL}
 	a.window()
-	if a.judge(checkQEIdentity, matchIdentity(&a.q.QEReport, id)) {
-		a.out.TCB = evaluate(&a.chain.ext, &a.q.QEReport, info, id)
+	described := a.judge(checkQEIdentity, matchIdentity(&a.q.QEReport, id))
+	if a.q.TD != nil {
+		described = a.judge(checkModule, matchModule(a.q.TD, info)) && described
+	}
+	if described {
+		a.out.TCB = evaluate(&a.chain.ext, a.q, info, id)
 	}
 }
 
@@ -187,7 +193,7 @@ func (a *appraisal) verifyChain() error {
 		a.opt.Facts.keepChain(text, c)
 	}
 	a.chain, a.root = c, r
-	a.out.Root, a.out.Extension = r.Name, c.ext.clone()
+	a.out.Root, a.out.Issuer, a.out.Extension = r.Name, c.issuer(), c.ext.clone()
 	return nil
 }
 

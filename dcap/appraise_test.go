@@ -19,7 +19,7 @@ import (
 var checkNames = []string{
 	"quote_format", "padding", "quote_signature", "qe_report_data", "pck_chain", "qe_report_signature",
 	"endorsement_signatures", "endorsements_present", "endorsements_current", "revocation",
-	"certificate_validity", "qe_identity",
+	"certificate_validity", "qe_identity", "tdx_module",
 }
 
 // judge appraises and checks what must hold of every appraisal.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
+	"strings"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -68,6 +69,15 @@ func openChain(data []byte) (*chain, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// issuer tells the two kinds of PCK CA apart, by the phrase in the name as the
+// profile does (1.2).
+func (c *chain) issuer() string {
+	if strings.Contains(c.ca.Subject.CommonName, "Platform") {
+		return "platform"
+	}
+	return "processor"
 }
 
 // verify checks names, roles and signatures from the pinned root down, and

@@ -20,6 +20,7 @@ const (
 	checkRevocation  = "revocation"
 	checkValidity    = "certificate_validity"
 	checkQEIdentity  = "qe_identity"
+	checkModule      = "tdx_module"
 )
 
 // clauses maps each check to the clause that demands it, in order.
@@ -38,6 +39,7 @@ func clauses() []rats.Check {
 		{Name: checkRevocation, Spec: qvl + "4.1.2.1.6"},
 		{Name: checkValidity, Spec: "RFC 5280 4.1.2.5"},
 		{Name: checkQEIdentity, Spec: qvl + "4.1.2.9"},
+		{Name: checkModule, Spec: qvl + "4.1.2.5.12"},
 	}
 }
 

@@ -5,6 +5,7 @@ package dcap
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/attesteer/attesteer/rats"
@@ -25,7 +26,7 @@ func (a *appraisal) choose() bool {
 	}
 	errs := []error{
 		missing(info, infos, fmt.Sprintf("TCB info of FMSPC %x", a.chain.ext.FMSPC)),
-		missing(identity, ids, "QE identity"),
+		missing(identity, ids, strings.ToUpper(string(a.q.TEE))+" QE identity"),
 		rootCRL.err("root CA CRL", a.at),
 		pckCRL.err("CRL of "+a.chain.ca.Subject.CommonName, a.at),
 	}
@@ -72,9 +73,13 @@ func (a *appraisal) tcbInfos() []*Statement {
 
 // identities returns those of the enclave that signs such quotes.
 func (a *appraisal) identities() []*Statement {
+	id := "QE"
+	if a.q.TEE == rats.TDX {
+		id = "TD_QE"
+	}
 	var out []*Statement
 	for _, s := range a.set.identities {
-		if s.identity.ID == "QE" {
+		if s.identity.ID == id {
 			out = append(out, s)
 		}
 	}

@@ -32,3 +32,29 @@ func converge(platform rats.TCBStatus, components ...rats.TCBStatus) rats.TCBSta
 	}
 	return status
 }
+
+// advise merges what a TD was launched under with what its platform runs now
+// (QVL checkForRelaunch): one that is behind only because it was launched
+// before an update needs no new platform, only a relaunch.
+func advise(launch, current rats.TCBStatus) rats.TCBStatus {
+	if current == rats.NotSupported {
+		return rats.NotSupported
+	}
+	behind := launch == rats.OutOfDate || launch == rats.OutOfDateConfigurationNeeded
+	configuration := launch == rats.OutOfDateConfigurationNeeded
+	switch current {
+	case rats.UpToDate, rats.SWHardeningNeeded:
+	case rats.ConfigurationNeeded, rats.ConfigurationAndSWHardeningNeeded:
+		configuration = true
+	default:
+		return launch
+	}
+	switch {
+	case !behind:
+		return launch
+	case configuration:
+		return rats.TDRelaunchAdvisedConfigurationNeeded
+	default:
+		return rats.TDRelaunchAdvised
+	}
+}

@@ -12,35 +12,76 @@ import (
 
 // TCB is what the endorsements say of the platform of a quote.
 type TCB struct {
-	// Status is the converged status; see converge.
+	// Status is the converged status; see converge and advise.
 	Status   rats.TCBStatus
 	Platform rats.TCBStatus
 	QE       rats.TCBStatus
+	// Module is the TDX module's, empty where there is none to judge.
+	Module rats.TCBStatus
+	// ModuleID names the identity that Module is judged by, such as "TDX_03".
+	ModuleID string
 	// Date is the platform level's, zero where none matches; EarliestDate the
 	// earliest of all matched levels'.
 	Date, EarliestDate   time.Time
 	EvaluationDataNumber uint32
-	Advisories           []string
+	// Advisories is a sorted set.
+	Advisories []string
 }
 
-// evaluate matches platform and quoting enclave with their levels (QVL
-// 4.1.2.5.14 to 16).
-func evaluate(ext *PCKExtension, qe *quote.SGXReport, info *TCBInfo, id *Identity) *TCB {
+// subject is what levels are matched with: what Intel certified of the
+// platform, the quoting enclave's SVN and, for TDX, a TEE_TCB_SVN.
+type subject struct {
+	ext *PCKExtension
+	qe  uint16
+	// tdx is nil for SGX.
+	tdx *[16]byte
+}
+
+// evaluate matches platform, TDX module and quoting enclave of a quote with
+// their levels (QVL 4.1.2.5.14 to 16).
+func evaluate(ext *PCKExtension, q *quote.Quote, info *TCBInfo, id *Identity) *TCB {
+	who := subject{ext: ext, qe: q.QEReport.ISVSVN}
+	if q.TD == nil {
+		return evaluateOnce(who, info, id)
+	}
+	who.tdx = &q.TD.TEETCBSVN
+	launch := evaluateOnce(who, info, id)
+	// A TD keeps the TCB under which it was launched while the platform moves
+	// on; only version 5 says where it is now.
+	if q.BodyType >= quote.BodyTD15 {
+		who.tdx = &q.TD.TD15.TEETCBSVN2
+		launch.Status = advise(launch.Status, evaluateOnce(who, info, id).Status)
+	}
+	return launch
+}
+
+func evaluateOnce(who subject, info *TCBInfo, id *Identity) *TCB {
 	t := &TCB{
 		Platform: rats.NotSupported, QE: rats.NotSupported,
 		EvaluationDataNumber: min(info.EvaluationDataNumber, id.EvaluationDataNumber),
 	}
-	if l := matchPlatform(ext, info.Levels); l != nil {
+	if l := matchPlatform(who, info.Levels); l != nil {
 		t.Platform, t.Date = l.Status, l.Date
 		t.take(l.Date, l.Advisories)
 	}
-	if l := matchSVN(qe.ISVSVN, id.Levels); l != nil {
+	components := make([]rats.TCBStatus, 0, 2)
+	if who.tdx != nil && who.tdx[1] > 0 {
+		t.Module, t.ModuleID = rats.NotSupported, moduleID(who.tdx[1])
+		if m := info.module(who.tdx[1]); m != nil {
+			if l := matchSVN(uint16(who.tdx[0]), m.Levels); l != nil {
+				t.Module = l.Status
+				t.take(l.Date, l.Advisories)
+			}
+		}
+		components = append(components, t.Module)
+	}
+	if l := matchSVN(who.qe, id.Levels); l != nil {
 		t.QE = l.Status
 		t.take(l.Date, l.Advisories)
 	}
 	slices.Sort(t.Advisories)
 	t.Advisories = slices.Compact(t.Advisories)
-	t.Status = converge(t.Platform, t.QE)
+	t.Status = converge(t.Platform, append(components, t.QE)...)
 	return t
 }
 
@@ -52,19 +93,35 @@ func (t *TCB) take(date time.Time, advisories []string) {
 }
 
 // matchPlatform returns the first level, highest first, each part of which the
-// platform reaches. The certified component SVNs count, not the raw CPUSVN.
-func matchPlatform(ext *PCKExtension, levels []TCBLevel) *TCBLevel {
+// platform reaches. The certified component SVNs count, not the raw CPUSVN. Of
+// TEE_TCB_SVN the first two bytes are the module's own where its second byte
+// names a module, and then judged by the module's levels (QVL 4.1.2.5.14).
+func matchPlatform(who subject, levels []TCBLevel) *TCBLevel {
 	for i := range levels {
 		l := &levels[i]
-		reached := ext.PCESVN >= l.PCESVN
-		for c := range l.Components {
-			reached = reached && ext.Components[c] >= l.Components[c]
-		}
-		if reached {
+		if who.ext.PCESVN >= l.PCESVN && reaches(&who.ext.Components, &l.Components, 0) &&
+			(who.tdx == nil || reaches(who.tdx, &l.TDXComponents, ownSVNs(who.tdx))) {
 			return l
 		}
 	}
 	return nil
+}
+
+func ownSVNs(tdx *[16]byte) int {
+	if tdx[1] > 0 {
+		return 2
+	}
+	return 0
+}
+
+// reaches reports whether each SVN from a first one on is at least the level's.
+func reaches(have, level *[16]uint8, first int) bool {
+	for c := first; c < len(have); c++ {
+		if have[c] < level[c] {
+			return false
+		}
+	}
+	return true
 }
 
 func matchSVN(svn uint16, levels []SVNLevel) *SVNLevel {
@@ -99,4 +156,42 @@ func matchIdentity(r *quote.SGXReport, id *Identity) error {
 		return mismatch("ISVPRODID")
 	}
 	return nil
+}
+
+// module returns the identity of a major version of the TDX module, or nil.
+func (t *TCBInfo) module(version uint8) *ModuleIdentity {
+	id := moduleID(version)
+	for i := range t.Modules {
+		if t.Modules[i].ID == id {
+			return &t.Modules[i]
+		}
+	}
+	return nil
+}
+
+func moduleID(version uint8) string {
+	const digits = "0123456789ABCDEF"
+	return "TDX_" + string([]byte{digits[version>>4], digits[version&15]})
+}
+
+// matchModule checks that the module that a TD runs under is the one that TCB
+// info describes (QVL 4.1.2.5.12). Without an identity for its version there is
+// nothing to compare with: the platform is then not supported, which
+// evaluate finds.
+func matchModule(r *quote.TDReport, info *TCBInfo) error {
+	m := info.Module
+	if version := r.TEETCBSVN[1]; version > 0 {
+		m = info.module(version)
+	}
+	switch {
+	case m == nil:
+		return nil
+	case r.MRSignerSEAM != m.MRSigner:
+		return rats.Errorf(rats.BindingMismatch, "the TDX module's MRSIGNERSEAM is not what its identity demands")
+	case r.SEAMAttributes != [8]byte{} || m.Attributes != [8]byte{}:
+		// The mask of the identity is not applied: no attribute is defined.
+		return rats.Errorf(rats.BindingMismatch, "the TDX module's SEAMATTRIBUTES are not zero, as its identity must demand")
+	default:
+		return nil
+	}
 }

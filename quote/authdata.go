@@ -21,7 +21,8 @@ const (
 	CertPCKLeaf uint16 = 4
 	// CertPCKChain is the PCK certificate with its issuers, concatenated PEM.
 	CertPCKChain uint16 = 5
-	// CertQEReport wraps the QE report and certification data of another type.
+	// CertQEReport wraps the QE report and certification data of another type;
+	// versions 4 and 5 always do.
 	CertQEReport uint16 = 6
 	// CertPlatformManifest is a manifest for multi-package registration.
 	CertPlatformManifest uint16 = 7
@@ -34,60 +35,108 @@ type CertificationData struct {
 	Data []byte
 }
 
-// readAuthDataV3 reads the authentication data of version 3 into q (A.4 table
-// 4). b is exactly as long as the quote's signature length says, and must be
-// used up: a gap or a rest would be bytes that nobody signs and nobody reads.
+// readAuthData reads the authentication data into q (A.4 table 4; TDX DCAP
+// Quoting Library API A.3). b is exactly as long as the quote's signature
+// length says, and must be used up: a gap or a rest would be bytes that nobody
+// signs and nobody reads.
 //
 //	  0  64  signature over header and report by the attestation key, r ‖ s
 //	 64  64  attestation key, x ‖ y
-//	128 384  QE report
-//	512  64  signature over the QE report by the PCK key, r ‖ s
-//	576   2  size n of the QE authentication data
-//	578   n  QE authentication data
+//	[128   6  type 6 and size of what follows, from version 4 on]
+//	  + 384  QE report
+//	  +  64  signature over the QE report by the PCK key, r ‖ s
+//	  +   2  size n of the QE authentication data
+//	  +   n  QE authentication data
 //	  +   2  type of certification data
 //	  +   4  its size m
 //	  +   m  certification data
-func (q *Quote) readAuthDataV3(b []byte) error {
-	if len(b) < authDataMin {
-		return malformed("%d bytes of authentication data are fewer than %d", len(b), authDataMin)
+func (q *Quote) readAuthData(b []byte) error {
+	if len(b) < 128 {
+		return malformed("%d bytes of authentication data are too few", len(b))
 	}
 	copy(q.Signature[:], b)
 	copy(q.AttestationKey[:], b[64:])
-	q.QEReportRaw = b[128:512:512]
+	b = b[128:]
+	if q.Header.Version >= 4 {
+		outer, err := readCertificationData(b)
+		if err != nil {
+			return err
+		}
+		if outer.Type != CertQEReport {
+			return unsupported("certification data type %d around the QE report, where version %d has 6", outer.Type, q.Header.Version)
+		}
+		b = outer.Data
+	}
+	if len(b) < authDataMin-128 {
+		return malformed("%d bytes are too few for a QE report and its certification", len(b))
+	}
+	q.QEReportRaw = b[:SGXReportSize:SGXReportSize]
 	q.QEReport = readSGXReport(q.QEReportRaw)
-	copy(q.QEReportSignature[:], b[512:])
+	copy(q.QEReportSignature[:], b[384:])
 
 	// A.4 table 8. The size is compared with what is left after the header of
 	// the certification data, which is always there.
-	n := int(binary.LittleEndian.Uint16(b[576:]))
-	b = b[578:]
-	if n > len(b)-6 {
+	n := int(binary.LittleEndian.Uint16(b[448:]))
+	b = b[450:]
+	if n > len(b)-certHeaderSize {
 		return malformed("%d bytes of QE authentication data do not fit in the authentication data", n)
 	}
 	q.QEAuthData, b = b[:n:n], b[n:]
 
-	// A.4 table 9.
-	kind, size := binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint32(b[2:])
-	b = b[6:]
-	if uint64(size) != uint64(len(b)) {
-		return malformed("%d bytes of certification data, where the authentication data leave %d", size, len(b))
+	var err error
+	if q.CertificationData, err = readCertificationData(b); err != nil {
+		return err
 	}
-	if kind < CertPPID || kind > CertPlatformManifest {
-		return unsupported("certification data type %d", kind)
+	if q.Header.Version >= 4 && q.CertificationData.Type == CertQEReport {
+		return malformed("certification data of type 6 within type 6")
 	}
-	q.CertificationData = CertificationData{Type: kind, Data: b}
 	return nil
 }
 
-// appendAuthDataV3 appends what readAuthDataV3 reads.
-func (q *Quote) appendAuthDataV3(b []byte) []byte {
+// certHeaderSize is the length of type and size before certification data.
+const certHeaderSize = 2 + 4
+
+// readCertificationData reads certification data that must use up b (A.4 table 9).
+func readCertificationData(b []byte) (CertificationData, error) {
+	if len(b) < certHeaderSize {
+		return CertificationData{}, malformed("%d bytes where certification data should be", len(b))
+	}
+	kind, size := binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint32(b[2:])
+	b = b[certHeaderSize:]
+	if uint64(size) != uint64(len(b)) {
+		return CertificationData{}, malformed("%d bytes of certification data, where the authentication data leave %d", size, len(b))
+	}
+	if kind < CertPPID || kind > CertPlatformManifest {
+		return CertificationData{}, unsupported("certification data type %d", kind)
+	}
+	return CertificationData{Type: kind, Data: b}, nil
+}
+
+// authDataSize returns how many bytes appendAuthData appends.
+func (q *Quote) authDataSize() int {
+	n := authDataMin + len(q.QEAuthData) + len(q.CertificationData.Data)
+	if q.Header.Version >= 4 {
+		n += certHeaderSize
+	}
+	return n
+}
+
+// appendAuthData appends what readAuthData reads.
+func (q *Quote) appendAuthData(b []byte) []byte {
 	b = append(b, q.Signature[:]...)
 	b = append(b, q.AttestationKey[:]...)
+	if q.Header.Version >= 4 {
+		b = appendCertificationHeader(b, CertQEReport, q.authDataSize()-128-certHeaderSize)
+	}
 	b = q.QEReport.AppendTo(b)
 	b = append(b, q.QEReportSignature[:]...)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(q.QEAuthData))) //nolint:gosec // documented limit of the field
 	b = append(b, q.QEAuthData...)
-	b = binary.LittleEndian.AppendUint16(b, q.CertificationData.Type)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(q.CertificationData.Data))) //nolint:gosec // documented limit of the field
+	b = appendCertificationHeader(b, q.CertificationData.Type, len(q.CertificationData.Data))
 	return append(b, q.CertificationData.Data...)
+}
+
+func appendCertificationHeader(b []byte, kind uint16, size int) []byte {
+	b = binary.LittleEndian.AppendUint16(b, kind)
+	return binary.LittleEndian.AppendUint32(b, uint32(size)) //nolint:gosec // documented limit of the field
 }

@@ -2,12 +2,12 @@
 
 // Package quote turns the bytes of Intel DCAP quotes into types and back.
 //
-// A quote is what an Intel quoting enclave (QE) says of another enclave: a
-// header, the enclave's report, and authentication data that lead from the
+// A quote is what an Intel quoting enclave (QE) says of an SGX enclave or a TDX
+// trust domain: a header, a report, and authentication data that lead from the
 // signature over both to a certificate that Intel issued for the platform. The
-// layout read here is that of "Intel SGX ECDSA Quote Library API", appendix
-// A.4, version 3, with ECDSA P-256 keys. Versions 4 and 5 are told apart and
-// refused as unsupported.
+// layouts read here are those of "Intel SGX ECDSA Quote Library API", appendix
+// A.4 (version 3, SGX), and "Intel TDX DCAP Quoting Library API", appendix A.3
+// (versions 4 and 5, SGX and TDX), with ECDSA P-256 keys.
 //
 // The parser is strict: all sizes must agree to the byte. Bytes after the
 // authentication data are the one exception, since platforms pad quotes with

@@ -22,26 +22,34 @@ const (
 	ECDSAP384 uint16 = 3
 )
 
+// TEE types (TDX DCAP Quoting Library API A.3).
+const (
+	TEETypeSGX uint32 = 0
+	TEETypeTDX uint32 = 0x81
+)
+
 // IntelQEVendorID names Intel as the maker of the quoting enclave (A.4 table 3).
 func IntelQEVendorID() [16]byte {
 	return [16]byte{0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07}
 }
 
-// Header is the first 48 bytes of a quote (A.4 table 3), little-endian:
+// Header is the first 48 bytes of a quote (A.4 table 3; from version 4 on, TDX
+// DCAP Quoting Library API A.3), little-endian:
 //
 //	 0  2  version
 //	 2  2  attestation key type
 //	 4  4  TEE type
-//	 8  2  QE SVN
-//	10  2  PCE SVN
+//	 8  2  QE SVN, from version 4 on reserved
+//	10  2  PCE SVN, from version 4 on reserved
 //	12 16  QE vendor id
 //	28 20  user data
 type Header struct {
-	// Version is 3 in every header that Parse returns.
+	// Version is 3, 4 or 5 in every header that Parse returns.
 	Version uint16
 	// AttestationKeyType is [ECDSAP256].
 	AttestationKeyType uint16
-	// TEEType is zero (SGX); version 3 calls these bytes reserved.
+	// TEEType is [TEETypeSGX] or [TEETypeTDX]; version 3 calls these bytes
+	// reserved, and they are zero.
 	TEEType uint32
 	// QESVN and PCESVN are what the quoting enclave says of itself and of the
 	// provisioning certification enclave. Verdicts rest on the QE report and on
@@ -86,9 +94,13 @@ func (h Header) check() error {
 	if err := h.checkVersion(); err != nil {
 		return err
 	}
-	// A.4 table 3: bytes 4 to 7 are reserved and zero in version 3.
-	if h.TEEType != 0 {
+	switch {
+	case h.TEEType == TEETypeSGX:
+	case h.Version == 3:
+		// A.4 table 3: bytes 4 to 7 are reserved and zero in version 3.
 		return malformed("reserved header bytes 4 to 7 are not zero in a version 3 quote")
+	case h.TEEType != TEETypeTDX:
+		return unsupported("TEE type %#x", h.TEEType)
 	}
 	switch h.AttestationKeyType {
 	case ECDSAP256:
@@ -107,12 +119,10 @@ func (h Header) check() error {
 
 func (h Header) checkVersion() error {
 	switch h.Version {
-	case 3:
+	case 3, 4, 5:
 		return nil
 	case 1, 2:
 		return unsupported("version %d is an EPID quote, which is attested by an IAS report", h.Version)
-	case 4, 5:
-		return unsupported("quote version %d", h.Version)
 	}
 	if h.QEVendorID == IntelQEVendorID() {
 		return unsupported("unknown quote version %d", h.Version)

@@ -166,10 +166,18 @@ func TestARealQuoteCutAnywhereIsMalformed(t *testing.T) {
 	}
 }
 
-func TestQuotesOfLaterVersionsAreUnsupported(t *testing.T) {
+func TestEveryRealTDXQuoteRoundTrips(t *testing.T) {
 	for name, raw := range samples(t, "dcap/quotes/tdx", "") {
-		if _, err := quote.Parse(raw); !errors.Is(err, rats.Unsupported) {
-			t.Errorf("%s: %v, want unsupported", name, err)
+		q, err := quote.Parse(raw)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if q.TEE != rats.TDX || q.TD == nil || q.SGX != nil {
+			t.Errorf("%s: TEE %s", name, q.TEE)
+		}
+		if !bytes.Equal(q.Marshal(), raw) {
+			t.Errorf("%s: the marshalled quote differs", name)
 		}
 	}
 }
@@ -233,8 +241,8 @@ func TestEveryFieldThatLeadsTheParserIsJudged(t *testing.T) {
 		{"version 0 is unsupported when the vendor shows a quote", func(b []byte) { u16(b, 0) }, rats.Unsupported},
 		{"version 1 is an EPID quote", func(b []byte) { u16(b, 1); otherVendor(b) }, rats.Unsupported},
 		{"version 2 is an EPID quote", func(b []byte) { u16(b, 2); otherVendor(b) }, rats.Unsupported},
-		{"version 4 is unsupported", func(b []byte) { u16(b, 4) }, rats.Unsupported},
-		{"version 5 is unsupported", func(b []byte) { u16(b, 5) }, rats.Unsupported},
+		{"a quote of version 3 does not read as version 4", func(b []byte) { u16(b, 4) }, rats.Malformed},
+		{"a report of version 3 does not begin as a body of version 5", func(b []byte) { u16(b, 5) }, rats.Unsupported},
 		{"a version to come is unsupported", func(b []byte) { u16(b, 6) }, rats.Unsupported},
 		{"an unknown version of an unknown vendor is no quote", func(b []byte) { u16(b, 6); otherVendor(b) }, rats.Malformed},
 		{"text is no quote", func(b []byte) { copy(b, bytes.Repeat([]byte("text "), 200)) }, rats.Malformed},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
 
@@ -35,15 +36,16 @@ func (a *app) printResult(r *attesteer.Result) error {
 	if r.TrustRoot != nil {
 		a.row("on the word of", *r.TrustRoot)
 	}
-	a.row("fingerprint (MRENCLAVE)", r.Fingerprint.String())
-	if m := r.Measurement.SGXMeasurement; m != nil {
-		a.row("vendor (MRSIGNER)", m.MRSigner.String())
-		a.row("product, version", fmt.Sprintf("%d, %d", m.ISVProdID, m.ISVSVN))
-	}
+	a.printMeasurement(r.Fingerprint, r.Measurement)
 	a.row("build mode", string(r.BuildMode))
 	a.row("report data", r.ReportData.String())
 	if t := r.TCB; t != nil {
 		a.row("TCB status", string(t.Status))
+		parts := fmt.Sprintf("platform %s, QE %s", t.PlatformStatus, t.QEStatus)
+		if t.ModuleStatus != nil {
+			parts += fmt.Sprintf(", module %s %s", *t.ModuleID, *t.ModuleStatus)
+		}
+		a.row("of its parts", parts)
 		if t.Date != nil {
 			a.row("TCB date", t.Date.Format(time.DateOnly))
 		}
@@ -60,18 +62,33 @@ func (a *app) printResult(r *attesteer.Result) error {
 	return nil
 }
 
+// printMeasurement prints what names the code of an enclave or trust domain.
+func (a *app) printMeasurement(fingerprint attesteer.Hex, m attesteer.Measurement) {
+	if x := m.SGXMeasurement; x != nil {
+		a.row("fingerprint (MRENCLAVE)", fingerprint.String())
+		a.row("vendor (MRSIGNER)", x.MRSigner.String())
+		a.row("product, version", fmt.Sprintf("%d, %d", x.ISVProdID, x.ISVSVN))
+		a.row("attributes", x.Attributes.String())
+		a.row("CPU SVN", x.CPUSVN.String())
+	}
+	if d := m.TDXMeasurement; d != nil {
+		a.row("fingerprint (MRTD, RTMRs)", fingerprint.String())
+		a.row("MRTD", d.MRTD.String())
+		for i, rtmr := range []attesteer.Hex{d.RTMR0, d.RTMR1, d.RTMR2, d.RTMR3} {
+			a.row(fmt.Sprintf("RTMR%d", i), rtmr.String())
+		}
+		a.row("TDX module (MRSEAM)", d.MRSEAM.String())
+		a.row("attributes", d.TDAttributes.String())
+		a.row("TEE TCB SVN", d.TEETCBSVN.String())
+	}
+}
+
 // printInspection prints what evidence claims, under a banner that nothing of
 // it is verified.
 func (a *app) printInspection(in *attesteer.Inspection) error {
 	a.printf("NOT VERIFIED: this is what the evidence says of itself\n")
 	a.row("evidence", fmt.Sprintf("%s, %s", in.TEE, in.Format))
-	a.row("fingerprint (MRENCLAVE)", in.Fingerprint.String())
-	if m := in.Measurement.SGXMeasurement; m != nil {
-		a.row("vendor (MRSIGNER)", m.MRSigner.String())
-		a.row("product, version", fmt.Sprintf("%d, %d", m.ISVProdID, m.ISVSVN))
-		a.row("attributes", m.Attributes.String())
-		a.row("CPU SVN", m.CPUSVN.String())
-	}
+	a.printMeasurement(in.Fingerprint, in.Measurement)
 	a.row("build mode", string(in.BuildMode))
 	a.row("report data", in.ReportData.String())
 	return nil
@@ -81,8 +98,12 @@ func (a *app) printInspection(in *attesteer.Inspection) error {
 func (a *app) printRecord(v record.View) {
 	a.printf("%s\n", v.ID)
 	a.row("state", string(v.State)+" ("+string(v.Tier)+")")
-	a.row("fingerprint (MRENCLAVE)", v.Fingerprint)
-	a.row("vendor (MRSIGNER)", v.MRSigner)
+	if v.TEE == rats.SGX {
+		a.row("fingerprint (MRENCLAVE)", v.Fingerprint)
+		a.row("vendor (MRSIGNER)", v.MRSigner)
+	} else {
+		a.row("fingerprint", v.Fingerprint)
+	}
 	a.row("build mode", string(v.BuildMode))
 	a.row("status", string(v.Status))
 	a.row("status since", stamp(v.StatusSince))
