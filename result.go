@@ -71,6 +71,9 @@ type TCB struct {
 	// platform, QE and module; null where no level matches.
 	Date         *time.Time `json:"date"`
 	EarliestDate *time.Time `json:"earliest_date"`
+	// BehindSince is when the first of the parts that are out of date should
+	// have been updated; null where none is, or where nothing better is listed.
+	BehindSince *time.Time `json:"behind_since"`
 	// EvaluationDataNumber is the smaller of TCB info's and QE identity's.
 	EvaluationDataNumber uint32 `json:"evaluation_data_number"`
 	FMSPC                Hex    `json:"fmspc"`

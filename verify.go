@@ -123,7 +123,7 @@ func tcbOf(a *dcap.Appraisal) *TCB {
 	for _, d := range []struct {
 		from time.Time
 		to   **time.Time
-	}{{a.TCB.Date, &t.Date}, {a.TCB.EarliestDate, &t.EarliestDate}} {
+	}{{a.TCB.Date, &t.Date}, {a.TCB.EarliestDate, &t.EarliestDate}, {a.TCB.BehindSince, &t.BehindSince}} {
 		if !d.from.IsZero() {
 			date := d.from
 			*d.to = &date

@@ -22,7 +22,11 @@ type TCB struct {
 	ModuleID string
 	// Date is the platform level's, zero where none matches; EarliestDate the
 	// earliest of all matched levels'.
-	Date, EarliestDate   time.Time
+	Date, EarliestDate time.Time
+	// BehindSince is when the first of the parts that are out of date should
+	// have been updated: the date of the next better level. It is zero where
+	// none is, or where the vendor lists nothing better.
+	BehindSince          time.Time
 	EvaluationDataNumber uint32
 	// Advisories is a sorted set.
 	Advisories []string
@@ -57,28 +61,24 @@ func evaluate(ext *PCKExtension, q *quote.Quote, info *TCBInfo, id *Identity) *T
 
 func evaluateOnce(who subject, info *TCBInfo, id *Identity) *TCB {
 	t := &TCB{
-		Platform: rats.NotSupported, QE: rats.NotSupported,
+		Platform:             rats.NotSupported,
 		EvaluationDataNumber: min(info.EvaluationDataNumber, id.EvaluationDataNumber),
 	}
-	if l := matchPlatform(who, info.Levels); l != nil {
+	if i := matchPlatform(who, info.Levels); i >= 0 {
+		l := &info.Levels[i]
 		t.Platform, t.Date = l.Status, l.Date
 		t.take(l.Date, l.Advisories)
+		t.behind(i, func(i int) (rats.TCBStatus, time.Time) { return info.Levels[i].Status, info.Levels[i].Date })
 	}
 	components := make([]rats.TCBStatus, 0, 2)
 	if who.tdx != nil && who.tdx[1] > 0 {
 		t.Module, t.ModuleID = rats.NotSupported, moduleID(who.tdx[1])
 		if m := info.module(who.tdx[1]); m != nil {
-			if l := matchSVN(uint16(who.tdx[0]), m.Levels); l != nil {
-				t.Module = l.Status
-				t.take(l.Date, l.Advisories)
-			}
+			t.Module = t.takeSVN(uint16(who.tdx[0]), m.Levels)
 		}
 		components = append(components, t.Module)
 	}
-	if l := matchSVN(who.qe, id.Levels); l != nil {
-		t.QE = l.Status
-		t.take(l.Date, l.Advisories)
-	}
+	t.QE = t.takeSVN(who.qe, id.Levels)
 	slices.Sort(t.Advisories)
 	t.Advisories = slices.Compact(t.Advisories)
 	t.Status = converge(t.Platform, append(components, t.QE)...)
@@ -92,19 +92,19 @@ func (t *TCB) take(date time.Time, advisories []string) {
 	t.Advisories = append(t.Advisories, advisories...)
 }
 
-// matchPlatform returns the first level, highest first, each part of which the
-// platform reaches. The certified component SVNs count, not the raw CPUSVN. Of
+// matchPlatform returns the index of the first level, highest first, each part
+// of which the platform reaches, or -1. The certified component SVNs count, not the raw CPUSVN. Of
 // TEE_TCB_SVN the first two bytes are the module's own where its second byte
 // names a module, and then judged by the module's levels (QVL 4.1.2.5.14).
-func matchPlatform(who subject, levels []TCBLevel) *TCBLevel {
+func matchPlatform(who subject, levels []TCBLevel) int {
 	for i := range levels {
 		l := &levels[i]
 		if who.ext.PCESVN >= l.PCESVN && reaches(&who.ext.Components, &l.Components, 0) &&
 			(who.tdx == nil || reaches(who.tdx, &l.TDXComponents, ownSVNs(who.tdx))) {
-			return l
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 func ownSVNs(tdx *[16]byte) int {
@@ -124,13 +124,35 @@ func reaches(have, level *[16]uint8, first int) bool {
 	return true
 }
 
-func matchSVN(svn uint16, levels []SVNLevel) *SVNLevel {
+// takeSVN matches an enclave or module with its levels and returns the status
+// of the first that it reaches.
+func (t *TCB) takeSVN(svn uint16, levels []SVNLevel) rats.TCBStatus {
 	for i := range levels {
-		if svn >= levels[i].ISVSVN {
-			return &levels[i]
+		if l := &levels[i]; svn >= l.ISVSVN {
+			t.take(l.Date, l.Advisories)
+			t.behind(i, func(i int) (rats.TCBStatus, time.Time) { return levels[i].Status, levels[i].Date })
+			return l.Status
 		}
 	}
-	return nil
+	return rats.NotSupported
+}
+
+// behind notes since when a part at level i of a list is out of date.
+func (t *TCB) behind(i int, level func(int) (rats.TCBStatus, time.Time)) {
+	outOfDate := func(s rats.TCBStatus) bool {
+		return s == rats.OutOfDate || s == rats.OutOfDateConfigurationNeeded || s == rats.TCBRevoked
+	}
+	if s, _ := level(i); !outOfDate(s) {
+		return
+	}
+	for i--; i >= 0; i-- {
+		if s, date := level(i); !outOfDate(s) {
+			if t.BehindSince.IsZero() || date.Before(t.BehindSince) {
+				t.BehindSince = date
+			}
+			return
+		}
+	}
 }
 
 // matchIdentity checks that a report is of the enclave that an identity

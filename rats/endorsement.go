@@ -17,6 +17,12 @@ const (
 	RootCACRL EndorsementKind = "root_ca_crl"
 	// PCKCRL: the revocation list signed by a PCK certificate authority (DER).
 	PCKCRL EndorsementKind = "pck_crl"
+	// EvaluationNumbers: Intel's list of TCB evaluation data numbers for one
+	// TEE (JSON with signature).
+	EvaluationNumbers EndorsementKind = "tcb_evaluation_numbers"
+	// PCKCertificate: the certificate of one platform at one TCB (DER), for
+	// evidence that names its platform without carrying it.
+	PCKCertificate EndorsementKind = "pck_certificate"
 )
 
 // Endorsement is one statement signed by a vendor, with what is needed to check
@@ -24,7 +30,8 @@ const (
 type Endorsement struct {
 	Kind EndorsementKind `cbor:"1,keyasint" json:"kind"`
 	// Body is the statement as its signature covers it: JSON byte for byte as
-	// the vendor sent it ({"tcbInfo":{…},"signature":"…"}), or a CRL in DER.
+	// the vendor sent it ({"tcbInfo":{…},"signature":"…"}), or a CRL or
+	// certificate in DER.
 	Body []byte `cbor:"2,keyasint" json:"body"`
 	// Issuers are DER certificates from the one whose key signed Body up to, and
 	// without, the root: the TCB signing certificate, or the PCK CA. It is
@@ -43,8 +50,10 @@ type EndorsementKey struct {
 	// TEE is empty for CRLs.
 	TEE TEE `cbor:"2,keyasint,omitempty" json:"tee,omitempty"`
 	// Scope is the FMSPC in lower-case hex (TCB info), the identity's id such as
-	// "QE" (QE identity), or lower-case hex SHA-256 of the issuing CA's
-	// SubjectPublicKeyInfo (PCK CRL) or of the root's name (root CA CRL).
+	// "QE" (QE identity), lower-case hex SHA-256 of the issuing CA's
+	// SubjectPublicKeyInfo (PCK CRL) or of the root's name (root CA CRL), or PPID,
+	// CPUSVN, PCESVN and PCE id in lower-case hex (PCK certificate). It is empty
+	// for evaluation numbers.
 	Scope string `cbor:"3,keyasint,omitempty" json:"scope,omitempty"`
 	// EvaluationDataNumber is zero where the kind has none.
 	EvaluationDataNumber uint32 `cbor:"4,keyasint,omitempty" json:"evaluation_data_number,omitempty"`
