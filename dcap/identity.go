@@ -30,11 +30,16 @@ func parseIdentity(inner value) (*Identity, error) {
 	if v := o.number("version", 1<<16); err == nil && v != 2 {
 		return nil, rats.Errorf(rats.Unsupported, "enclave identity version %d", v)
 	}
-	id := &Identity{ID: o.text("id")}
-	switch id.ID {
-	case "QE", "TD_QE", "QVE":
+	id := &Identity{}
+	switch name := o.content("id"); string(name) {
+	case "QE":
+		id.ID = "QE"
+	case "TD_QE":
+		id.ID = "TD_QE"
+	case "QVE":
+		id.ID = "QVE"
 	default:
-		o.fail("id %q is not an enclave of Intel's", id.ID)
+		o.fail("id %q is not an enclave of Intel's", name)
 	}
 	id.Issued, id.NextUpdate = o.time("issueDate"), o.time("nextUpdate")
 	id.EvaluationDataNumber = uint32(o.number("tcbEvaluationDataNumber", 1<<31)) //nolint:gosec // bounded
@@ -44,7 +49,7 @@ func parseIdentity(inner value) (*Identity, error) {
 	o.bytes("attributesMask", id.AttributesMask[:])
 	o.bytes("mrsigner", id.MRSigner[:])
 	id.ISVProdID = uint16(o.number("isvprodid", 65535)) //nolint:gosec // bounded
-	id.Levels = readSVNLevels(o, true)
+	id.Levels = readSVNLevels(&o, true)
 	if err != nil {
 		return nil, err
 	}

@@ -20,8 +20,8 @@ func plain(t *testing.T, v value) any {
 		t.Fatal("a value without bytes")
 	case v.raw[0] == '{':
 		out := map[string]any{}
-		for _, m := range v.members {
-			out[m.name] = plain(t, m.value)
+		for n, end := v.parts(); n < end; n = v.doc.after(n + 1) {
+			out[string(v.doc.string(n))] = plain(t, v.doc.value(n+1))
 		}
 		return out
 	case v.raw[0] == '[':
@@ -30,6 +30,9 @@ func plain(t *testing.T, v value) any {
 			out = append(out, plain(t, item))
 		}
 		return out
+	case v.raw[0] == '"':
+		s, _ := v.content()
+		return string(s)
 	}
 	var out any
 	if err := json.Unmarshal(v.raw, &out); err != nil {

@@ -32,8 +32,9 @@ func reference(data []byte, got value, depth int) error {
 		return errFaulty
 	}
 	delim, ok := opening.(json.Delim)
+	names, values := parts(got)
 	if !ok {
-		if len(got.members)+len(got.items) != 0 {
+		if len(values) != 0 {
 			return fmt.Errorf("%q has parts", data)
 		}
 		return nil
@@ -63,13 +64,11 @@ func reference(data []byte, got value, depth int) error {
 		var part value
 		switch {
 		case got.raw == nil:
-		case delim == '{' && n < len(got.members):
-			part = got.members[n].value
-			if got.members[n].name != name {
-				return fmt.Errorf("member %q is read as %q", name, got.members[n].name)
+		case n < len(values):
+			part = values[n]
+			if delim == '{' && names[n] != name {
+				return fmt.Errorf("member %q is read as %q", name, names[n])
 			}
-		case delim == '[' && n < len(got.items):
-			part = got.items[n]
 		default:
 			return fmt.Errorf("part %d of %q is missing", n, data)
 		}
@@ -77,10 +76,25 @@ func reference(data []byte, got value, depth int) error {
 			return err
 		}
 	}
-	if got.raw != nil && len(got.members)+len(got.items) != n {
-		return fmt.Errorf("%q has %d parts, not %d", data, len(got.members)+len(got.items), n)
+	if got.raw != nil && len(values) != n {
+		return fmt.Errorf("%q has %d parts, not %d", data, len(values), n)
 	}
 	return nil
+}
+
+// parts returns what a container holds, and the members' names if it is an object.
+func parts(v value) (names []string, values []value) {
+	switch {
+	case v.is('{'):
+		for n, end := v.parts(); n < end; n = v.doc.after(n + 1) {
+			names, values = append(names, string(v.doc.string(n))), append(values, v.doc.value(n+1))
+		}
+	case v.is('['):
+		for _, item := range v.items {
+			values = append(values, item)
+		}
+	}
+	return names, values
 }
 
 // compare holds readJSON against the reference.

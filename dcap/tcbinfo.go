@@ -5,7 +5,6 @@ package dcap
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -61,20 +60,24 @@ type SVNLevel struct {
 	Advisories []string
 }
 
-// platformStatus: the words that TCB info may use of a platform.
-func platformStatus(s rats.TCBStatus) bool {
-	switch s {
-	case rats.UpToDate, rats.SWHardeningNeeded, rats.ConfigurationNeeded, rats.ConfigurationAndSWHardeningNeeded,
-		rats.OutOfDate, rats.OutOfDateConfigurationNeeded, rats.TCBRevoked:
-		return true
-	default:
-		return false
-	}
+// platformStatus reads the words that TCB info may use of a platform.
+func platformStatus(word []byte) (rats.TCBStatus, bool) {
+	return oneOf(word, rats.UpToDate, rats.SWHardeningNeeded, rats.ConfigurationNeeded,
+		rats.ConfigurationAndSWHardeningNeeded, rats.OutOfDate, rats.OutOfDateConfigurationNeeded, rats.TCBRevoked)
 }
 
-// componentStatus: the words that may be used of an enclave or module.
-func componentStatus(s rats.TCBStatus) bool {
-	return s == rats.UpToDate || s == rats.OutOfDate || s == rats.TCBRevoked
+// componentStatus reads the words that may be used of an enclave or module.
+func componentStatus(word []byte) (rats.TCBStatus, bool) {
+	return oneOf(word, rats.UpToDate, rats.OutOfDate, rats.TCBRevoked)
+}
+
+func oneOf(word []byte, allowed ...rats.TCBStatus) (rats.TCBStatus, bool) {
+	for _, s := range allowed {
+		if string(word) == string(s) {
+			return s, true
+		}
+	}
+	return "", false
 }
 
 func parseTCBInfo(inner value) (*TCBInfo, error) {
@@ -85,11 +88,13 @@ func parseTCBInfo(inner value) (*TCBInfo, error) {
 	if err == nil && t.Version != 2 && t.Version != 3 {
 		return nil, rats.Errorf(rats.Unsupported, "TCB info version %d", t.Version)
 	}
-	switch id := ""; t.Version {
+	switch t.Version {
 	case 3:
-		if id = o.text("id"); id == "TDX" {
+		switch id := o.content("id"); string(id) {
+		case "SGX":
+		case "TDX":
 			t.TEE = rats.TDX
-		} else if id != "SGX" {
+		default:
 			o.fail("id %q is neither SGX nor TDX", id)
 		}
 	case 2:
@@ -102,8 +107,8 @@ func parseTCBInfo(inner value) (*TCBInfo, error) {
 	o.bytes("pceId", t.PCEID[:])
 	o.number("tcbType", 0)
 	t.EvaluationDataNumber = uint32(o.number("tcbEvaluationDataNumber", 1<<31)) //nolint:gosec // bounded
-	t.readModules(o)
-	t.readLevels(o)
+	t.readModules(&o)
+	t.readLevels(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -113,58 +118,96 @@ func parseTCBInfo(inner value) (*TCBInfo, error) {
 	return t, err
 }
 
-func (t *TCBInfo) readLevels(o object) {
-	raw := o.list("tcbLevels")
-	if *o.err == nil && (len(raw) == 0 || len(raw) > maxLevels) {
-		o.fail("has %d levels", len(raw))
-	}
-	for i, r := range raw {
-		l := readObject(fmt.Sprintf("tcbInfo.tcbLevels[%d]", i), r, o.err)
+func (t *TCBInfo) readLevels(o *object) {
+	list := o.levels()
+	t.Levels = make([]TCBLevel, 0, list.count())
+	for i, v := range list.items {
+		l := o.item("tcbLevels", i, v)
 		if *o.err != nil {
 			return
 		}
-		level := TCBLevel{
-			Date: l.time("tcbDate"), Status: l.status("tcbStatus", platformStatus), Advisories: l.strings("advisoryIDs"),
-		}
-		tcb := l.child("tcb")
-		level.PCESVN = uint16(tcb.number("pcesvn", 65535)) //nolint:gosec // bounded
-		if t.Version == 2 {
-			for c := range level.Components {
-				level.Components[c] = uint8(tcb.number(fmt.Sprintf("sgxtcbcomp%02dsvn", c+1), 255)) //nolint:gosec // bounded
-			}
-		} else {
-			readComponents(tcb, "sgxtcbcomponents", &level.Components)
-		}
-		if t.TEE == rats.TDX {
-			readComponents(tcb, "tdxtcbcomponents", &level.TDXComponents)
-		}
-		t.Levels = append(t.Levels, level)
+		t.Levels = append(t.Levels, t.readLevel(&l))
 	}
-	slices.SortStableFunc(t.Levels, func(a, b TCBLevel) int { return -a.compare(b) })
+	slices.SortStableFunc(t.Levels, func(a, b TCBLevel) int { return -a.compare(&b) })
 	for i := 1; i < len(t.Levels); i++ {
-		if t.Levels[i].compare(t.Levels[i-1]) == 0 {
+		if t.Levels[i].compare(&t.Levels[i-1]) == 0 {
 			o.fail("has the same level twice")
 		}
 	}
 }
 
-func readComponents(tcb object, name string, dst *[16]uint8) {
-	list := tcb.list(name)
-	if *tcb.err == nil && len(list) != len(dst) {
-		tcb.fail("%s has %d components, not 16", name, len(list))
+// levels returns the list of levels, which is empty if there is an error.
+func (o *object) levels() value {
+	list := o.array("tcbLevels")
+	if n := list.count(); *o.err == nil && (n == 0 || n > maxLevels) {
+		o.fail("has %d levels", n)
 	}
-	for i, raw := range list {
-		c := readObject(tcb.path+"."+name, raw, tcb.err)
-		if *tcb.err != nil {
-			return
+	if *o.err != nil {
+		return value{}
+	}
+	return list
+}
+
+func (t *TCBInfo) readLevel(l *object) (level TCBLevel) {
+	tcb := l.child("tcb")
+	if t.Version == 2 {
+		for c := range level.Components {
+			level.Components[c] = uint8(tcb.number(sgxComponents[c*len(sgxComponent):][:len(sgxComponent)], 255)) //nolint:gosec // bounded
 		}
-		dst[i] = uint8(c.number("svn", 255)) //nolint:gosec // bounded
+	} else {
+		readComponents(&tcb, "sgxtcbcomponents", &level.Components)
 	}
+	level.PCESVN = uint16(tcb.number("pcesvn", 65535)) //nolint:gosec // bounded
+	if t.TEE == rats.TDX {
+		readComponents(&tcb, "tdxtcbcomponents", &level.TDXComponents)
+	}
+	level.Date, level.Status = l.time("tcbDate"), l.status("tcbStatus", platformStatus)
+	level.Advisories = l.strings("advisoryIDs")
+	return level
+}
+
+// sgxComponents are the names of the component SVNs in version 2, joined.
+const (
+	sgxComponent  = "sgxtcbcomp00svn"
+	sgxComponents = "sgxtcbcomp01svn" + "sgxtcbcomp02svn" + "sgxtcbcomp03svn" + "sgxtcbcomp04svn" +
+		"sgxtcbcomp05svn" + "sgxtcbcomp06svn" + "sgxtcbcomp07svn" + "sgxtcbcomp08svn" +
+		"sgxtcbcomp09svn" + "sgxtcbcomp10svn" + "sgxtcbcomp11svn" + "sgxtcbcomp12svn" +
+		"sgxtcbcomp13svn" + "sgxtcbcomp14svn" + "sgxtcbcomp15svn" + "sgxtcbcomp16svn"
+)
+
+func readComponents(tcb *object, name string, dst *[16]uint8) {
+	list := tcb.array(name)
+	if n := list.count(); *tcb.err == nil && n != len(dst) {
+		tcb.fail("%s has %d components, not 16", name, n)
+	}
+	if *tcb.err != nil {
+		return
+	}
+	i := 0
+	for n, end := list.parts(); n < end; n = list.doc.after(n) {
+		svn, ok := list.doc.component(n)
+		if !ok {
+			c := tcb.item(name, i, list.doc.value(n))
+			svn = c.number("svn", 255)
+		}
+		dst[i] = uint8(svn) //nolint:gosec // bounded
+		i++
+	}
+}
+
+// component reads a value of the form {"svn": 7, …}: so Intel writes components,
+// which are most of what TCB info holds. ok is false for any other form.
+func (d *document) component(n int) (svn uint64, ok bool) {
+	if d.text[d.nodes[n].start] != '{' || d.after(n) == n+1 || !d.named(n+1, "svn") {
+		return 0, false
+	}
+	number := d.nodes[n+2]
+	return decimal(d.text[number.start:number.end], 255)
 }
 
 // compare orders levels as they are matched: components first, then PCESVN,
 // then TDX components.
-func (l TCBLevel) compare(m TCBLevel) int {
+func (l *TCBLevel) compare(m *TCBLevel) int {
 	return cmp.Or(
 		bytes.Compare(l.Components[:], m.Components[:]),
 		cmp.Compare(l.PCESVN, m.PCESVN),
@@ -172,36 +215,37 @@ func (l TCBLevel) compare(m TCBLevel) int {
 	)
 }
 
-func (t *TCBInfo) readModules(o object) {
+func (t *TCBInfo) readModules(o *object) {
 	if t.TEE == rats.SGX {
 		if o.has("tdxModule") || o.has("tdxModuleIdentities") {
 			o.fail("speaks of a TDX module though it is for SGX")
 		}
 		return
 	}
-	m := readModule(o.child("tdxModule"))
+	module := o.child("tdxModule")
+	m := readModule(&module)
 	t.Module = &m
 	if !o.has("tdxModuleIdentities") {
 		return
 	}
-	seen := map[string]bool{}
-	for i, raw := range o.list("tdxModuleIdentities") {
-		c := readObject(fmt.Sprintf("tcbInfo.tdxModuleIdentities[%d]", i), raw, o.err)
+	list := o.array("tdxModuleIdentities")
+	t.Modules = make([]ModuleIdentity, 0, list.count())
+	for i, v := range list.items {
+		c := o.item("tdxModuleIdentities", i, v)
 		if *o.err != nil {
 			return
 		}
-		m := readModule(c)
+		m := readModule(&c)
 		m.ID = strings.ToUpper(c.text("id"))
-		m.Levels = readSVNLevels(c, false)
-		if seen[m.ID] {
+		m.Levels = readSVNLevels(&c, false)
+		if slices.ContainsFunc(t.Modules, func(other ModuleIdentity) bool { return other.ID == m.ID }) {
 			c.fail("stands twice")
 		}
-		seen[m.ID] = true
 		t.Modules = append(t.Modules, m)
 	}
 }
 
-func readModule(o object) (m ModuleIdentity) {
+func readModule(o *object) (m ModuleIdentity) {
 	o.bytes("mrsigner", m.MRSigner[:])
 	o.bytes("attributes", m.Attributes[:])
 	o.bytes("attributesMask", m.Mask[:])
@@ -210,14 +254,11 @@ func readModule(o object) (m ModuleIdentity) {
 
 // readSVNLevels reads levels told by ISVSVN, sorted highest first. In an
 // identity two levels may share an ISVSVN if their dates differ.
-func readSVNLevels(o object, datesTell bool) []SVNLevel {
-	raw := o.list("tcbLevels")
-	if *o.err == nil && (len(raw) == 0 || len(raw) > maxLevels) {
-		o.fail("has %d levels", len(raw))
-	}
-	var out []SVNLevel
-	for i, r := range raw {
-		l := readObject(fmt.Sprintf("%s.tcbLevels[%d]", o.path, i), r, o.err)
+func readSVNLevels(o *object, datesTell bool) []SVNLevel {
+	list := o.levels()
+	out := make([]SVNLevel, 0, list.count())
+	for i, v := range list.items {
+		l := o.item("tcbLevels", i, v)
 		if *o.err != nil {
 			return nil
 		}
