@@ -11,7 +11,7 @@
 //	importScripts("wasm_exec.js"); // a page: <script src>; Node: require()
 //	const go = new Go();
 //	const {instance} = await WebAssembly.instantiateStreaming(fetch("attesteer.wasm"), go.importObject);
-//	const ended = go.run(instance); // resolves after release()
+//	go.run(instance); // not to be awaited
 //
 //	const {result, error} = attesteer.verify(evidence, endorsements, {at: "2025-06-20T10:55:00Z"});
 //	if (error === null) {
@@ -25,11 +25,15 @@
 //	verify(evidence, endorsements, options)   as "attesteer verify FILE --json"
 //	inspect(evidence)                         as "attesteer inspect FILE --json"
 //	verifyProof(bundle, trust, at)            as "attesteer proof verify BUNDLE --json"
-//	release()                                 ends the module and removes globalThis.attesteer
+//	release()                                 removes globalThis.attesteer and ends its functions
 //
-// The first three return {result, error} and throw nothing. result is the JSON
-// that the command prints, byte for byte and without the end of line, as a
-// string, or null where the command prints none. error is null, or the kind and
+// The program itself does not end. Its memory is free once it is released and
+// nothing refers to it any more; a Web Worker can be terminated at any time, and
+// Node ends as it always does.
+//
+// The first three functions return {result, error} and throw nothing. result is
+// the JSON that the command prints, byte for byte and without the end of line, as
+// a string, or null where the command prints none. error is null, or the kind and
 // detail of the command's error: a rejection has a result and an error, and so
 // has the proof that there is no record (not_found).
 //

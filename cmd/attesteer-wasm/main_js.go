@@ -7,7 +7,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"sync"
 	"syscall/js"
 	"time"
 
@@ -19,22 +18,24 @@ const name = "attesteer"
 
 func main() {
 	m := newModule(time.Now)
-	released := make(chan struct{})
-	var once sync.Once
-	js.Global().Set(name, map[string]any{
-		"verify":      function(m.verifyJS),
-		"inspect":     function(m.inspectJS),
-		"verifyProof": function(m.verifyProofJS),
-		"release": js.FuncOf(func(js.Value, []js.Value) any {
-			once.Do(func() {
-				js.Global().Delete(name)
-				close(released)
-			})
-			return nil
-		}),
+	functions := map[string]js.Func{
+		"verify": function(m.verifyJS), "inspect": function(m.inspectJS), "verifyProof": function(m.verifyProofJS),
+	}
+	functions["release"] = js.FuncOf(func(js.Value, []js.Value) any {
+		js.Global().Delete(name)
+		for _, f := range functions {
+			f.Release()
+		}
+		return nil
 	})
-	// The functions live for as long as the program: returning ends it.
-	<-released
+	object := js.Global().Get("Object").New()
+	for key, f := range functions {
+		object.Set(key, f)
+	}
+	js.Global().Set(name, object)
+	// Never to return: wasm_exec.js leaves the runtime's timers running at the end
+	// of a program, and throws when one fires after it.
+	select {}
 }
 
 // arguments are those of a call; those left out are undefined.

@@ -102,7 +102,7 @@ func (n *node) run(t *testing.T, s session) []outcome {
 	cmd.Stdin = bytes.NewReader(input)
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("node: %v\n%s%s", err, out, stderrOf(err))
+		t.Fatalf("node: %v\n%s", err, stderrOf(err))
 	}
 	var answers []outcome
 	if err := json.Unmarshal(out, &answers); err != nil {
