@@ -22,8 +22,9 @@ type Endorsements struct {
 func ParseEndorsements(items ...rats.Endorsement) (*Endorsements, error) {
 	out := &Endorsements{items: make([]rats.Endorsement, 0, len(items))}
 	statements := make([]*dcap.Statement, 0, len(items))
+	var parser dcap.Parser
 	for _, e := range items {
-		s, err := dcap.Parse(e)
+		s, err := parser.Parse(e)
 		if err != nil {
 			return nil, err
 		}

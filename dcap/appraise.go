@@ -4,8 +4,6 @@ package dcap
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
@@ -71,11 +69,19 @@ func ReplayKey(q *quote.Quote) [32]byte {
 // Needs returns what an appraisal of q looks for. A quote that does not carry
 // its PCK certificate needs that first: EndorsementUnavailable.
 func Needs(q *quote.Quote) (Need, error) {
-	c, err := certificationChain(q)
+	if q.CertificationData.Type == quote.CertPCKLeaf {
+		leaf, err := loneLeaf(q.CertificationData.Data)
+		if err != nil {
+			return Need{}, err
+		}
+		ext, err := parsePCKExtension(leaf)
+		return Need{TEE: q.TEE, FMSPC: ext.FMSPC, PCEID: ext.PCEID}, err
+	}
+	c, err := (&appraisal{q: q, set: NewSet()}).certification()
 	if err != nil {
 		return Need{}, err
 	}
-	return Need{TEE: q.TEE, FMSPC: c.ext.FMSPC, PCEID: c.ext.PCEID, CA: keyScope(c.ca.RawSubjectPublicKeyInfo)}, nil
+	return Need{TEE: q.TEE, FMSPC: c.ext.FMSPC, PCEID: c.ext.PCEID, CA: c.scope}, nil
 }
 
 // appraisal is one appraisal at work.
@@ -86,6 +92,9 @@ type appraisal struct {
 	opt   Options
 	at    time.Time
 	roots []root
+	// memo is the caller's memory, or one for this appraisal alone: certificates
+	// serve several statements.
+	memo  *Facts
 	chain *chain
 	root  *root
 	out   *Appraisal
@@ -99,7 +108,10 @@ func Appraise(q *quote.Quote, set *Set, opt Options, at time.Time) *Appraisal {
 	if set == nil {
 		set = NewSet()
 	}
-	a := &appraisal{journal: newJournal(), q: q, set: set, opt: opt, at: at, out: &Appraisal{}}
+	a := &appraisal{journal: newJournal(), q: q, set: set, opt: opt, at: at, memo: opt.Facts, out: &Appraisal{}}
+	if a.memo == nil {
+		a.memo = NewFacts(64)
+	}
 	a.run()
 	a.out.Checks, a.out.Err = a.checks, a.first
 	return a.out
@@ -111,7 +123,7 @@ func (a *appraisal) run() {
 		a.pass(checkPadding, trailingNote(a.q.Trailing))
 	}
 	var err error
-	if a.roots, err = openRoots(a.opt.Roots); err != nil {
+	if a.roots, err = a.memo.open(a.opt.Roots); err != nil {
 		a.judge(checkChain, err)
 		return
 	}
@@ -153,57 +165,50 @@ func trailingNote(trailing []byte) string {
 	return fmt.Sprintf("%d bytes after the quote, not all zero, which nobody signed", len(trailing))
 }
 
-// pointOf reads x ‖ y as a P-256 key.
-func pointOf(raw []byte) (*ecdsa.PublicKey, error) {
-	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{4}, raw...))
-	if err != nil {
-		return nil, rats.Errorf(rats.BadSignature, "the attestation key is not a point of P-256")
-	}
-	return key, nil
-}
-
 // verifyQuote: the attestation key signed header and body.
 func (a *appraisal) verifyQuote() error {
-	key, err := pointOf(a.q.AttestationKey[:])
-	if err != nil {
-		return err
-	}
-	if !a.opt.Facts.holds(key, sha256.Sum256(a.q.Signed), signatureDER(a.q.Signature[:])) {
-		return rats.Errorf(rats.BadSignature, "the attestation key did not sign this quote")
-	}
-	return nil
+	return a.memo.attested(&a.q.AttestationKey, sha256.Sum256(a.q.Signed), &a.q.Signature)
 }
 
 // verifyChain: a pinned root vouches for the platform's certificate.
 func (a *appraisal) verifyChain() error {
-	text := sha256.Sum256(a.q.CertificationData.Data)
-	c := a.opt.Facts.chain(text)
-	known := c != nil && a.q.CertificationData.Type == quote.CertPCKChain
-	if !known {
-		var err error
-		if c, err = certificationChain(a.q); err != nil {
-			return err
-		}
-	}
-	r, err := c.verify(a.roots, a.opt.Facts)
+	c, r, err := a.vouchedChain()
 	if err != nil {
 		return err
-	}
-	if !known {
-		a.opt.Facts.keepChain(text, c)
 	}
 	a.chain, a.root = c, r
 	a.out.Root, a.out.Issuer, a.out.Extension = r.Name, c.issuer(), c.ext.clone()
 	return nil
 }
 
+// vouchedChain returns the quote's chain and the root that vouches for it. Only
+// a chain that the quote itself carries is remembered by its text.
+func (a *appraisal) vouchedChain() (*chain, *root, error) {
+	carried := a.q.CertificationData.Type == quote.CertPCKChain
+	var text [32]byte
+	if carried {
+		text = sha256.Sum256(a.q.CertificationData.Data)
+		if c, r := a.memo.chain(text, a.roots); r != nil {
+			return c, r, nil
+		}
+	}
+	c, err := a.certification()
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := c.verify(a.roots, a.memo)
+	if err != nil {
+		return nil, nil, err
+	}
+	if carried {
+		a.memo.keepChain(text, c, r)
+	}
+	return c, r, nil
+}
+
 // verifyQEReport: the platform's certified key signed the quoting enclave's report.
 func (a *appraisal) verifyQEReport() error {
-	key, err := publicKey(a.chain.pck)
-	if err != nil {
-		return err
-	}
-	if !a.opt.Facts.holds(key, sha256.Sum256(a.q.QEReportRaw), signatureDER(a.q.QEReportSignature[:])) {
+	if !a.signedQEReport(a.chain) {
 		return rats.Errorf(rats.BadSignature, "the platform's PCK key did not sign the quoting enclave's report")
 	}
 	return nil

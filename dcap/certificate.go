@@ -39,6 +39,23 @@ func tcbSigning() role {
 	return role{"TCB signing", []string{"SGX TCB Signing"}, false, x509.KeyUsageDigitalSignature}
 }
 
+// certificates are certificates read before, by their bytes: an appraisal meets
+// the same few again and again. A nil map remembers nothing.
+type certificates map[[32]byte]*x509.Certificate
+
+// parse reads one DER certificate, from memory if it can.
+func (known certificates) parse(der []byte) (*x509.Certificate, error) {
+	name := sha256.Sum256(der)
+	if c := known[name]; c != nil {
+		return c, nil
+	}
+	c, err := parseCertificate(der)
+	if err == nil && known != nil {
+		known[name] = c
+	}
+	return c, err
+}
+
 // parseCertificate reads one DER certificate with nothing after it.
 func parseCertificate(der []byte) (*x509.Certificate, error) {
 	c, err := x509.ParseCertificate(der)
@@ -119,14 +136,14 @@ func quoted(name string) string { return strings.ReplaceAll(strconv.Quote(name),
 
 // issuedBy checks that a key and name issued a certificate: names by raw bytes,
 // then the signature.
-func issuedBy(c *x509.Certificate, name []byte, key *ecdsa.PublicKey, facts *Facts) error {
+func issuedBy(c *x509.Certificate, name, spki []byte, key *ecdsa.PublicKey, facts *Facts) error {
 	if !bytes.Equal(c.RawIssuer, name) {
 		return rats.Errorf(rats.UntrustedRoot, "certificate %q names another issuer", c.Subject.CommonName)
 	}
 	if c.SignatureAlgorithm != x509.ECDSAWithSHA256 {
 		return rats.Errorf(rats.Unsupported, "certificate %q is signed with %v", c.Subject.CommonName, c.SignatureAlgorithm)
 	}
-	if !facts.holds(key, sha256.Sum256(c.RawTBSCertificate), c.Signature) {
+	if !facts.holds(spki, key, sha256.Sum256(c.RawTBSCertificate), c.Signature) {
 		return rats.Errorf(rats.BadSignature, "certificate %q: its signature does not verify", c.Subject.CommonName)
 	}
 	return nil
@@ -138,5 +155,5 @@ func underRoot(c *x509.Certificate, roots []root, facts *Facts) (*root, error) {
 	if r == nil {
 		return nil, rats.Errorf(rats.UntrustedRoot, "certificate %q is not issued by a pinned root", c.Subject.CommonName)
 	}
-	return r, issuedBy(c, r.Subject, r.key, facts)
+	return r, issuedBy(c, r.Subject, r.PublicKey, r.key, facts)
 }

@@ -4,8 +4,11 @@ package dcap
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/attesteer/attesteer/rats"
@@ -19,39 +22,45 @@ const maxChain = 8
 type chain struct {
 	pck *x509.Certificate
 	ca  *x509.Certificate
-	// anchor is the root certificate if one came along. Its own validity and
-	// path length mean nothing: the root is a key and a name.
-	anchor *x509.Certificate
+	// anchor is the root certificate if one came along.
+	anchor anchor
 
 	ext PCKExtension
+	// scope names the CA in the key of its revocation list.
+	scope string
 }
 
-// openChain reads the certificates of certification data type 5.
-func openChain(data []byte) (*chain, error) {
+// anchor is a root certificate that comes with evidence. Its own validity and
+// path length mean nothing: the root is a key and a name.
+type anchor struct {
+	raw []byte
+	// cert is nil for one that is known by its bytes to be the vendor's.
+	cert *x509.Certificate
+}
+
+// openChain reads the certificates of certification data type 5. Those that
+// others of the appraisal came with are not read again.
+func openChain(data []byte, known []*x509.Certificate) (*chain, error) {
 	ders, err := splitPEM(data)
 	if err != nil {
 		return nil, err
 	}
 	c := &chain{}
+	anchors := intelAnchors()
 	var unread error
 	for _, der := range ders {
-		cert, err := parseCertificate(der)
+		if slices.Contains(anchors[:], sha256.Sum256(der)) && (c.anchor.raw == nil || bytes.Equal(c.anchor.raw, der)) {
+			c.anchor.raw = der
+			continue
+		}
+		cert, err := knownOr(known, der)
 		if err != nil {
 			unread = err
 			continue
 		}
-		slot := &c.ca
-		switch {
-		case hasSGXExtension(cert):
-			slot = &c.pck
-		case bytes.Equal(cert.RawSubject, cert.RawIssuer):
-			slot = &c.anchor
+		if err := c.place(cert); err != nil {
+			return nil, err
 		}
-		if *slot != nil && !bytes.Equal((*slot).Raw, cert.Raw) {
-			return nil, rats.Errorf(rats.UntrustedRoot, "the chain holds two certificates for one place: %q and %q",
-				(*slot).Subject.CommonName, cert.Subject.CommonName)
-		}
-		*slot = cert
 	}
 	switch {
 	case unread != nil && c.pck != nil && c.ca != nil:
@@ -65,10 +74,54 @@ func openChain(data []byte) (*chain, error) {
 	case c.ca == nil:
 		return nil, rats.Errorf(rats.UntrustedRoot, "the chain lacks the issuer of the PCK certificate")
 	}
-	if c.ext, err = parsePCKExtension(c.pck); err != nil {
-		return nil, err
+	return c, c.complete()
+}
+
+// place puts a certificate where it belongs. The same one may come twice, two
+// different ones for one place make the chain ambiguous.
+func (c *chain) place(cert *x509.Certificate) error {
+	slot := &c.ca
+	switch {
+	case hasSGXExtension(cert):
+		slot = &c.pck
+	case bytes.Equal(cert.RawSubject, cert.RawIssuer):
+		if c.anchor.raw != nil && !bytes.Equal(c.anchor.raw, cert.Raw) {
+			return twice("root certificate", cert)
+		}
+		c.anchor = anchor{cert.Raw, cert}
+		return nil
 	}
-	return c, nil
+	if *slot != nil && !bytes.Equal((*slot).Raw, cert.Raw) {
+		return twice(strconv.Quote((*slot).Subject.CommonName), cert)
+	}
+	*slot = cert
+	return nil
+}
+
+func twice(what string, cert *x509.Certificate) error {
+	return rats.Errorf(rats.UntrustedRoot, "the chain holds two certificates for one place: %s and %q", what, cert.Subject.CommonName)
+}
+
+func knownOr(known []*x509.Certificate, der []byte) (*x509.Certificate, error) {
+	for _, c := range known {
+		if bytes.Equal(c.Raw, der) {
+			return c, nil
+		}
+	}
+	return parseCertificate(der)
+}
+
+// newChain returns the chain of a PCK certificate and its CA.
+func newChain(pck, ca *x509.Certificate) (*chain, error) {
+	c := &chain{pck: pck, ca: ca}
+	return c, c.complete()
+}
+
+// complete fills in what follows from the certificates.
+func (c *chain) complete() (err error) {
+	c.scope = keyScope(c.ca.RawSubjectPublicKeyInfo)
+	c.ext, err = parsePCKExtension(c.pck)
+	return err
 }
 
 // issuer tells the two kinds of PCK CA apart, by the phrase in the name as the
@@ -100,20 +153,28 @@ func (c *chain) verify(roots []root, facts *Facts) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, issuedBy(c.pck, c.ca.RawSubject, key, facts)
+	return r, issuedBy(c.pck, c.ca.RawSubject, c.ca.RawSubjectPublicKeyInfo, key, facts)
 }
 
 // verifyAnchor refuses a root certificate that is not the pinned key's own: it
 // is not needed, but evidence that carries a false one is not what it says.
 func (c *chain) verifyAnchor(roots []root, facts *Facts) error {
-	if c.anchor == nil {
+	cert := c.anchor.cert
+	switch {
+	case c.anchor.raw == nil:
+		return nil
+	case cert == nil:
+		vendor := Intel()
+		if r := rootNamed(roots, vendor.Subject); r == nil || !bytes.Equal(r.PublicKey, vendor.PublicKey) {
+			return rats.Errorf(rats.UntrustedRoot, "root certificate %q is not a pinned root", "Intel SGX Root CA")
+		}
 		return nil
 	}
-	r := rootNamed(roots, c.anchor.RawSubject)
-	if r == nil || !bytes.Equal(r.PublicKey, c.anchor.RawSubjectPublicKeyInfo) {
-		return rats.Errorf(rats.UntrustedRoot, "root certificate %q is not a pinned root", c.anchor.Subject.CommonName)
+	r := rootNamed(roots, cert.RawSubject)
+	if r == nil || !bytes.Equal(r.PublicKey, cert.RawSubjectPublicKeyInfo) {
+		return rats.Errorf(rats.UntrustedRoot, "root certificate %q is not a pinned root", cert.Subject.CommonName)
 	}
-	return issuedBy(c.anchor, r.Subject, r.key, facts)
+	return issuedBy(cert, r.Subject, r.PublicKey, r.key, facts)
 }
 
 // splitPEM returns the certificates of concatenated PEM in their order. END and

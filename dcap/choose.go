@@ -5,6 +5,7 @@ package dcap
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,30 +14,59 @@ import (
 
 // choose finds the endorsements to judge by, and reports whether all are there.
 func (a *appraisal) choose() bool {
-	infos := a.sift(a.tcbInfos())
-	ids := a.sift(a.identities())
-	rootCRL := a.sift(a.set.rootCRLs)
-	pckCRL := a.sift(a.set.pckCRLs[keyScope(a.chain.ca.RawSubjectPublicKeyInfo)])
-	info, identity, note := pair(a.opt.EvaluationNumber, infos.good, ids.good)
+	infos := a.sift(a.set.tcb[a.chain.ext.FMSPC], func(s *Statement) bool {
+		// Those of another TEE or provisioning enclave do not fit.
+		return s.tcbInfo.TEE == a.q.TEE && s.tcbInfo.PCEID == a.chain.ext.PCEID
+	})
+	id := quotingEnclave(a.q.TEE)
+	ids := a.sift(a.set.identities, func(s *Statement) bool { return s.identity.ID == id })
+	rootCRL := a.sift(a.set.rootCRLs, nil)
+	pckCRL := a.sift(a.set.pckCRLs[a.chain.scope], nil)
+	info, identity, note := pair(a.opt.EvaluationNumber, a.set.standard[a.q.TEE], infos.good, ids.good)
+	if info == nil || identity == nil || len(rootCRL.good) == 0 || len(pckCRL.good) == 0 {
+		a.lack(info, identity, infos, ids, rootCRL, pckCRL)
+		return false
+	}
+	a.pass(checkGenuine, "")
+	a.pass(checkPresent, note)
+	a.pass(checkCurrent, "")
+	a.info, a.identity, a.rootCRL, a.pckCRL = info, identity, rootCRL.good[0], pckCRL.good[0]
+	return true
+}
+
+// lack records which endorsements are broken, missing or stale, the worst first.
+func (a *appraisal) lack(info, identity *Statement, infos, ids, rootCRL, pckCRL fit) {
 	missing := func(s *Statement, f fit, name string) error {
 		if s == nil && len(f.good) > 0 {
-			return rats.Errorf(rats.EndorsementUnavailable, "%s with evaluation number %q is missing", name, a.opt.EvaluationNumber)
+			return rats.Errorf(rats.EndorsementUnavailable, "%s with evaluation number %s is missing", name, a.wanted())
 		}
 		return f.err(name, a.at)
 	}
-	errs := []error{
-		missing(info, infos, fmt.Sprintf("TCB info of FMSPC %x", a.chain.ext.FMSPC)),
-		missing(identity, ids, strings.ToUpper(string(a.q.TEE))+" QE identity"),
+	broken, absent, stale := rank([]error{
+		missing(info, infos, fmt.Sprintf("TCB info of FMSPC %x for %s", a.chain.ext.FMSPC, strings.ToUpper(string(a.q.TEE)))),
+		missing(identity, ids, "identity of the "+quotingEnclave(a.q.TEE)),
 		rootCRL.err("root CA CRL", a.at),
 		pckCRL.err("CRL of "+a.chain.ca.Subject.CommonName, a.at),
+	})
+	if a.judge(checkGenuine, broken) && a.judge(checkPresent, absent) {
+		a.judge(checkCurrent, stale)
 	}
-	broken, absent, stale := rank(errs)
-	if !a.judge(checkGenuine, broken) || !a.judge(checkPresent, absent) || !a.judge(checkCurrent, stale) {
-		return false
+}
+
+// quotingEnclave names the enclave that signs quotes of a TEE, as its identity does.
+func quotingEnclave(tee rats.TEE) string {
+	if tee == rats.TDX {
+		return "TD_QE"
 	}
-	a.pass(checkPresent, note)
-	a.info, a.identity, a.rootCRL, a.pckCRL = info, identity, rootCRL.good[0], pckCRL.good[0]
-	return true
+	return "QE"
+}
+
+// wanted names the evaluation number that was looked for.
+func (a *appraisal) wanted() string {
+	if n := a.set.standard[a.q.TEE]; n != 0 && (a.opt.EvaluationNumber == "" || a.opt.EvaluationNumber == "standard") {
+		return numberText(n) + " (standard)"
+	}
+	return strconv.Quote(string(a.opt.EvaluationNumber))
 }
 
 // rank puts the first error of each sort in its place: broken comes before
@@ -58,32 +88,6 @@ func rank(errs []error) (broken, absent, stale error) {
 		}
 	}
 	return broken, absent, stale
-}
-
-// tcbInfos returns those of this platform; the rest does not fit.
-func (a *appraisal) tcbInfos() []*Statement {
-	var out []*Statement
-	for _, s := range a.set.tcb[a.chain.ext.FMSPC] {
-		if s.tcbInfo.TEE == a.q.TEE && s.tcbInfo.PCEID == a.chain.ext.PCEID {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// identities returns those of the enclave that signs such quotes.
-func (a *appraisal) identities() []*Statement {
-	id := "QE"
-	if a.q.TEE == rats.TDX {
-		id = "TD_QE"
-	}
-	var out []*Statement
-	for _, s := range a.set.identities {
-		if s.identity.ID == id {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 // fit is what the candidates for one need came to.
@@ -117,12 +121,15 @@ func (f fit) err(name string, at time.Time) error {
 }
 
 // sift tells the good from the stale and the broken among candidates that
-// stand in order of preference. What does not hold at the time is looked at
-// only when nothing does.
-func (a *appraisal) sift(candidates []*Statement) fit {
+// stand in order of preference, leaving out what fits refuses. What does not
+// hold at the time is looked at only when nothing does.
+func (a *appraisal) sift(candidates []*Statement, fits func(*Statement) bool) fit {
 	var f fit
 	var ended, early []*Statement
 	for _, s := range candidates {
+		if fits != nil && !fits(s) {
+			continue
+		}
 		from, until := s.Window()
 		switch {
 		case within(a.at, from, until):
@@ -152,7 +159,7 @@ func (a *appraisal) sift(candidates []*Statement) fit {
 // on another pinned root does not fit and is passed over; one that rests on
 // none is broken.
 func (a *appraisal) genuine(s *Statement, f *fit) bool {
-	r, err := s.vouched(a.roots, a.opt.Facts)
+	r, err := s.vouched(a.roots, a.memo)
 	if err != nil {
 		if f.broken == nil {
 			f.broken = err

@@ -4,32 +4,59 @@ package dcap
 
 import (
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/sha256"
+	"slices"
 	"sync"
+
+	"github.com/attesteer/attesteer/rats"
 )
 
-// Facts remembers what cannot change: that this key signed that digest, and
-// what the certificates of a chain say. It changes speed and nothing else;
-// dates, revocation, statuses and whom to trust are judged anew each time. It
-// is bounded and safe for concurrent use. A nil *Facts remembers nothing.
+// Facts remembers what cannot change: that this key signed that digest, what
+// the certificates of a chain say and which root vouches for them, and which
+// root vouches for a statement. It changes speed and nothing else; dates,
+// revocation, statuses and whom to trust are judged anew each time. Everything
+// is remembered by content. It is bounded and safe for concurrent use. A nil
+// *Facts remembers nothing.
 type Facts struct {
 	mu sync.Mutex // guards what follows
 	// signatures that verified, by key, digest and signature.
 	signatures memory[struct{}]
-	// chains as read, by the digest of their text, of platforms that a root
-	// vouched for.
-	chains memory[*chain]
+	// chains as read, by the digest of their text, with the root that vouches.
+	chains memory[certified]
+	// statements, by content and certificates, to the root that vouches.
+	statements memory[rootID]
+	// opened are lists of roots whose keys are ready for use.
+	opened []openedRoots
 }
 
-// maxChains bounds how many chains are kept: each takes about 15 kB.
-const maxChains = 2048
+// rootID names a root by SHA-256 over its name and key.
+type rootID [32]byte
+
+// certified is a chain and the root that vouches for it.
+type certified struct {
+	chain *chain
+	root  rootID
+}
+
+type openedRoots struct {
+	roots []rats.TrustRoot
+	ready []root
+}
+
+// Bounds: a chain takes about 15 kB, a list of roots 1 kB.
+const (
+	maxChains = 2048
+	maxOpened = 8
+)
 
 // NewFacts returns an empty memory for about capacity signatures, 32 bytes
-// each, and at most a sixteenth as many certificate chains.
+// each, and at most a sixteenth as many certificate chains and statements.
 func NewFacts(capacity int) *Facts {
 	return &Facts{
 		signatures: memory[struct{}]{limit: capacity / 2},
-		chains:     memory[*chain]{limit: min(capacity/16, maxChains) / 2},
+		chains:     memory[certified]{limit: min(capacity/16, maxChains) / 2},
+		statements: memory[rootID]{limit: capacity / 16 / 2},
 	}
 }
 
@@ -58,71 +85,192 @@ func (m *memory[V]) put(name [32]byte, v V) {
 	m.young[name] = v
 }
 
-// holds reports whether key signed digest with the ASN.1 signature sig,
-// from memory if it can.
-func (f *Facts) holds(key *ecdsa.PublicKey, digest [32]byte, sig []byte) bool {
+// What a signature's name begins with: the kind of key.
+const (
+	tagSPKI  = 1 // SubjectPublicKeyInfo of a certificate
+	tagPoint = 2 // x ‖ y of an attestation key
+)
+
+// signatureName names a signature by key, digest and signature bytes. The
+// key's length stands before it, so that no two triples look alike.
+func signatureName(tag byte, key []byte, digest *[32]byte, sig []byte) [32]byte {
+	b := make([]byte, 0, 256) // enough for P-256, and then not on the heap
+	b = append(b, tag, byte(len(key)>>8), byte(len(key)))
+	b = append(b, key...)
+	b = append(b, digest[:]...)
+	b = append(b, sig...)
+	return sha256.Sum256(b)
+}
+
+// holds reports whether a certificate's P-256 key, whose SubjectPublicKeyInfo
+// is spki, signed digest with the ASN.1 signature sig, from memory if it can.
+func (f *Facts) holds(spki []byte, key *ecdsa.PublicKey, digest [32]byte, sig []byte) bool {
 	if f == nil {
 		return ecdsa.VerifyASN1(key, digest[:], sig)
 	}
-	point, err := key.Bytes()
-	if err != nil {
-		return false
-	}
-	h := sha256.New()
-	h.Write(point)
-	h.Write(digest[:])
-	h.Write(sig)
-	name := [32]byte(h.Sum(nil))
-	f.mu.Lock()
-	_, known := f.signatures.get(name)
-	f.mu.Unlock()
-	if known {
+	name := signatureName(tagSPKI, spki, &digest, sig)
+	if f.remembers(name) {
 		return true
 	}
 	if !ecdsa.VerifyASN1(key, digest[:], sig) {
 		return false
 	}
-	f.mu.Lock()
-	f.signatures.put(name, struct{}{})
-	f.mu.Unlock()
+	f.remember(name)
 	return true
 }
 
-// chain returns the chain whose text has a digest, or nil.
-func (f *Facts) chain(text [32]byte) *chain {
-	if f == nil {
+// attested checks that an attestation key (x ‖ y) signed digest with r ‖ s,
+// from memory if it can.
+func (f *Facts) attested(point *[64]byte, digest [32]byte, rs *[64]byte) error {
+	name := signatureName(tagPoint, point[:], &digest, rs[:])
+	if f.remembers(name) {
 		return nil
+	}
+	key, err := pointOf(point)
+	if err != nil {
+		return err
+	}
+	if !ecdsa.VerifyASN1(key, digest[:], signatureDER(rs[:])) {
+		return rats.Errorf(rats.BadSignature, "the attestation key did not sign this quote")
+	}
+	f.remember(name)
+	return nil
+}
+
+// pointOf reads x ‖ y as a P-256 key.
+func pointOf(raw *[64]byte) (*ecdsa.PublicKey, error) {
+	var b [65]byte
+	b[0] = 4 // uncompressed (SEC 1, 2.3.3)
+	copy(b[1:], raw[:])
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), b[:])
+	if err != nil {
+		return nil, rats.Errorf(rats.BadSignature, "the attestation key is not a point of P-256")
+	}
+	return key, nil
+}
+
+func (f *Facts) remembers(name [32]byte) bool {
+	if f == nil {
+		return false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c, _ := f.chains.get(text)
-	return c
+	_, known := f.signatures.get(name)
+	return known
 }
 
-// keepChain remembers a chain that a root vouched for.
-func (f *Facts) keepChain(text [32]byte, c *chain) {
+func (f *Facts) remember(name [32]byte) {
 	if f == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.chains.put(text, c)
+	f.signatures.put(name, struct{}{})
+}
+
+// chain returns the chain whose text has a digest and which one of the roots
+// vouches for.
+func (f *Facts) chain(text [32]byte, roots []root) (*chain, *root) {
+	if f == nil {
+		return nil, nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, ok := f.chains.get(text)
+	if !ok {
+		return nil, nil
+	}
+	return c.chain, rootOf(roots, c.root)
+}
+
+// keepChain remembers a chain that a root vouched for.
+func (f *Facts) keepChain(text [32]byte, c *chain, r *root) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.chains.put(text, certified{c, r.id})
+}
+
+// vouches returns which of the roots vouched for a statement before, or nil.
+func (f *Facts) vouches(statement [32]byte, roots []root) *root {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id, ok := f.statements.get(statement)
+	if !ok {
+		return nil
+	}
+	return rootOf(roots, id)
+}
+
+// keepVouched remembers that a root vouches for a statement.
+func (f *Facts) keepVouched(statement [32]byte, r *root) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.statements.put(statement, r.id)
+}
+
+// open returns the roots with their keys ready, and remembers them.
+func (f *Facts) open(roots []rats.TrustRoot) ([]root, error) {
+	if f == nil {
+		return openRoots(roots)
+	}
+	if ready := f.readyRoots(roots); ready != nil {
+		return ready, nil
+	}
+	ready, err := openRoots(roots)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.opened) < maxOpened {
+		f.opened = append(f.opened, openedRoots{cloneRoots(roots), ready})
+	}
+	return ready, nil
+}
+
+func (f *Facts) readyRoots(roots []rats.TrustRoot) []root {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.opened {
+		known := f.opened[i].roots
+		if (known == nil) == (roots == nil) && slices.EqualFunc(known, roots, sameRoot) {
+			return f.opened[i].ready
+		}
+	}
+	return nil
 }
 
 // signatureDER turns r ‖ s (32 bytes each, big-endian) into the ASN.1 form
 // that crypto/ecdsa takes: SEQUENCE { INTEGER r, INTEGER s }.
 func signatureDER(raw []byte) []byte {
-	body := append(integerDER(raw[:32]), integerDER(raw[32:64])...)
-	return append([]byte{0x30, byte(len(body))}, body...) //nolint:gosec // at most 70
+	out := append(make([]byte, 0, 72), 0x30, 0)
+	out = appendIntegerDER(out, raw[:32])
+	out = appendIntegerDER(out, raw[32:64])
+	out[1] = byte(len(out) - 2) //nolint:gosec // at most 70
+	return out
 }
 
-// integerDER encodes a big-endian unsigned integer of at most 32 bytes.
-func integerDER(b []byte) []byte {
+// appendIntegerDER encodes a big-endian unsigned integer of at most 32 bytes.
+func appendIntegerDER(out, b []byte) []byte {
 	for len(b) > 1 && b[0] == 0 {
 		b = b[1:]
 	}
+	pad := 0
 	if b[0]&0x80 != 0 {
-		b = append([]byte{0}, b...)
+		pad = 1
 	}
-	return append([]byte{0x02, byte(len(b))}, b...) //nolint:gosec // at most 33
+	out = append(out, 0x02, byte(len(b)+pad)) //nolint:gosec // at most 33
+	if pad == 1 {
+		out = append(out, 0)
+	}
+	return append(out, b...)
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/binary"
 	"math/big"
 	"testing"
@@ -43,19 +44,23 @@ func TestOnlyWhatVerifiesIsRemembered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	spki, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
 	f := NewFacts(10)
 	other := sha256.Sum256([]byte("not signed"))
 	for range 2 {
-		if f.holds(&key.PublicKey, other, sig) || len(f.signatures.young) != 0 {
+		if f.holds(spki, &key.PublicKey, other, sig) || len(f.signatures.young) != 0 {
 			t.Fatal("a false signature holds, or is remembered")
 		}
 	}
 	for range 2 {
-		if !f.holds(&key.PublicKey, digest, sig) || len(f.signatures.young) != 1 {
+		if !f.holds(spki, &key.PublicKey, digest, sig) || len(f.signatures.young) != 1 {
 			t.Fatal("a true signature does not hold, or is not remembered")
 		}
 	}
-	if f.holds(&key.PublicKey, other, sig) {
+	if f.holds(spki, &key.PublicKey, other, sig) {
 		t.Error("the memory confuses two messages")
 	}
 }

@@ -240,15 +240,15 @@ func (o *object) content(name string) []byte {
 
 // number reads a plain unsigned decimal of at most limit, which is below 2^32.
 func (o *object) number(name string, limit uint64) uint64 {
-	n, ok := decimal(o.get(name).raw, limit)
+	n, ok := digitsOnly(o.get(name).raw, limit)
 	if !ok {
 		o.fail("%s is not a number up to %d", name, limit)
 	}
 	return n
 }
 
-// decimal reads a JSON value that is a number of digits alone.
-func decimal(raw []byte, limit uint64) (n uint64, ok bool) {
+// digitsOnly reads a JSON value that is a number of digits alone.
+func digitsOnly(raw []byte, limit uint64) (n uint64, ok bool) {
 	for _, c := range raw {
 		if c -= '0'; c > 9 || n > limit {
 			return 0, false

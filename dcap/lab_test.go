@@ -279,10 +279,9 @@ func (l *lab) sign(kind rats.EndorsementKind, inner any, by *part) rats.Endorsem
 
 func (l *lab) signRaw(kind rats.EndorsementKind, raw []byte, by *part) rats.Endorsement {
 	l.t.Helper()
-	member := "tcbInfo"
-	if kind == rats.QEIdentity {
-		member = "enclaveIdentity"
-	}
+	member := map[rats.EndorsementKind]string{
+		rats.TCBInfo: "tcbInfo", rats.QEIdentity: "enclaveIdentity", rats.EvaluationNumbers: "tcbEvaluationDataNumbers",
+	}[kind]
 	sig := rawSignature(l.t, by.key, raw)
 	body := fmt.Sprintf(`{"%s":%s,"signature":"%s"}`, member, raw, hex.EncodeToString(sig[:]))
 	return rats.Endorsement{Kind: kind, Body: []byte(body), Issuers: [][]byte{by.der}}

@@ -19,6 +19,33 @@ func numbered(n int) func(object) {
 	return func(o object) { o["tcbEvaluationDataNumber"] = n }
 }
 
+func TestTheSourceSaysWhichNumberIsStandard(t *testing.T) {
+	l := newLab(t)
+	items := l.endorsements()[2:]
+	for _, n := range []int{17, 18, 19} {
+		items = append(items, l.sign(rats.TCBInfo, edited(tcbInfo(), numbered(n)), &l.signing),
+			l.sign(rats.QEIdentity, edited(identity(), numbered(n)), &l.signing))
+	}
+	for _, tt := range []struct {
+		standard uint32
+		number   dcap.EvaluationNumber
+		used     uint32 // 0 is none
+	}{
+		{18, "", 18}, {18, "standard", 18}, {18, "early", 19}, {18, "highest", 19}, {18, "17", 17},
+		{20, "", 19}, {20, "standard", 0},
+	} {
+		s := set(t, items...).WithStandard(rats.SGX, tt.standard).WithStandard(rats.TDX, 17)
+		a := dcap.Appraise(l.evidence(), s, dcap.Options{Roots: l.trust(), EvaluationNumber: tt.number}, noon)
+		if tt.used == 0 {
+			want(t, a, rats.EndorsementUnavailable, "endorsements_present")
+			continue
+		}
+		if a.Err != nil || a.TCB.EvaluationDataNumber != tt.used {
+			t.Errorf("standard %d, asked for %q: %v, %+v", tt.standard, tt.number, a.Err, a.TCB)
+		}
+	}
+}
+
 func TestTheEvaluationNumberDecides(t *testing.T) {
 	l := newLab(t)
 	crls := l.endorsements()[2:]
@@ -39,7 +66,7 @@ func TestTheEvaluationNumberDecides(t *testing.T) {
 		{[]int{17, 18}, []int{17, 18}, "21", 0, 0, ""},
 		{[]int{17}, []int{17}, "rubbish", 0, 0, ""},
 		{[]int{17, 18}, []int{17, 18, 19}, "standard", 18, 18, "no source says which number is standard"},
-		{[]int{17, 18}, []int{17, 18, 19}, "early", 18, 18, "no source says which number is early"},
+		{[]int{17, 18}, []int{17, 18, 19}, "early", 18, 18, "evaluation number 18"},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%v %v %q", tt.infos, tt.ids, tt.number), func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/attesteer/attesteer/rats"
@@ -17,15 +18,21 @@ type Statement struct {
 	endorsement rats.Endorsement
 	key         rats.EndorsementKey
 	digest      [32]byte
-	issued      time.Time
-	nextUpdate  time.Time
+	// name is SHA-256 over kind, body and certificate: all that vouching for
+	// the statement rests on.
+	name       [32]byte
+	issued     time.Time
+	nextUpdate time.Time
 	// issuer is the certificate whose key signed; nil where the root did.
 	issuer *x509.Certificate
 
 	// Exactly one of these is set.
 	tcbInfo  *TCBInfo
 	identity *Identity
+	numbers  *NumberList
 	crl      *x509.RevocationList
+	// pck is the platform's certificate with its CA, not yet verified.
+	pck *chain
 
 	// inner is the digest of what the signature covers, signature ASN.1.
 	inner     [32]byte
@@ -34,7 +41,19 @@ type Statement struct {
 
 // Parse reads an endorsement strictly and checks no signature. Errors are
 // Malformed, or Unsupported for versions and kinds that are not read here.
-func Parse(e rats.Endorsement) (*Statement, error) {
+func Parse(e rats.Endorsement) (*Statement, error) { return new(Parser).Parse(e) }
+
+// Parser reads many endorsements and each certificate among them once. The zero
+// Parser is ready for use, by one goroutine at a time.
+type Parser struct {
+	known certificates
+}
+
+// Parse is the function of the same name.
+func (p *Parser) Parse(e rats.Endorsement) (*Statement, error) {
+	if p.known == nil {
+		p.known = certificates{}
+	}
 	e = cloned(e) // what was parsed keeps pointing into it
 	s := &Statement{endorsement: e, digest: e.Digest(), key: rats.EndorsementKey{Kind: e.Kind}}
 	var read func() error
@@ -43,18 +62,32 @@ func Parse(e rats.Endorsement) (*Statement, error) {
 		read = s.readTCBInfo
 	case rats.QEIdentity:
 		read = s.readIdentity
+	case rats.EvaluationNumbers:
+		read = s.readNumbers
+	case rats.PCKCertificate:
+		read = s.readPCK
 	case rats.RootCACRL, rats.PCKCRL:
 		read = s.readCRL
 	default:
 		return nil, rats.Errorf(rats.Unsupported, "endorsement of kind %q", e.Kind)
 	}
-	if err := s.readIssuers(); err != nil {
+	if err := s.readIssuers(p.known); err != nil {
 		return nil, err
 	}
 	if err := read(); err != nil {
 		return nil, err
 	}
+	s.name = s.contentName()
 	return s, nil
+}
+
+func (s *Statement) contentName() [32]byte {
+	b := append(make([]byte, 0, 128), s.digest[:]...)
+	if s.issuer != nil {
+		issuer := sha256.Sum256(s.issuer.Raw)
+		b = append(b, issuer[:]...)
+	}
+	return sha256.Sum256(append(b, s.key.Kind...))
 }
 
 func cloned(e rats.Endorsement) rats.Endorsement {
@@ -67,7 +100,7 @@ func cloned(e rats.Endorsement) rats.Endorsement {
 
 // readIssuers reads the certificate that vouches for the body: one, or none
 // for the list that the root itself signs.
-func (s *Statement) readIssuers() error {
+func (s *Statement) readIssuers(known certificates) error {
 	want := 1
 	if s.endorsement.Kind == rats.RootCACRL {
 		want = 0
@@ -79,7 +112,7 @@ func (s *Statement) readIssuers() error {
 		return nil
 	}
 	var err error
-	s.issuer, err = parseCertificate(s.endorsement.Issuers[0])
+	s.issuer, err = known.parse(s.endorsement.Issuers[0])
 	return err
 }
 
@@ -115,10 +148,43 @@ func (s *Statement) readIdentity() error {
 	return nil
 }
 
+func (s *Statement) readNumbers() error {
+	inner, sig, err := signed(s.endorsement.Body, "tcbEvaluationDataNumbers")
+	if err != nil {
+		return err
+	}
+	if s.numbers, err = parseNumberList(inner); err != nil {
+		return err
+	}
+	s.key.TEE, s.key.Version = s.numbers.TEE, 1
+	s.issued, s.nextUpdate = s.numbers.Issued, s.numbers.NextUpdate
+	s.inner, s.signature = sha256.Sum256(inner.raw), signatureDER(sig[:])
+	return nil
+}
+
+// readPCK reads the certificate of one platform at one TCB. Its window stands
+// for issue date and next update.
+func (s *Statement) readPCK() error {
+	leaf, err := parseCertificate(s.endorsement.Body)
+	if err != nil {
+		return err
+	}
+	if !hasSGXExtension(leaf) {
+		return rats.Errorf(rats.Malformed, "a PCK certificate without the SGX extension")
+	}
+	if s.pck, err = newChain(leaf, s.issuer); err != nil {
+		return err
+	}
+	e := &s.pck.ext
+	s.key.Scope = fmt.Sprintf("%x%x%04x%x", e.PPID, e.CPUSVN, e.PCESVN, e.PCEID)
+	s.issued, s.nextUpdate = leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
+	return nil
+}
+
 // Verify checks that a root vouches for the statement: names, roles and
 // signatures. It knows no dates. nil roots stand for the vendor's pinned ones.
 func (s *Statement) Verify(roots []rats.TrustRoot, facts *Facts) error {
-	open, err := openRoots(roots)
+	open, err := facts.open(roots)
 	if err != nil {
 		return err
 	}
@@ -128,12 +194,28 @@ func (s *Statement) Verify(roots []rats.TrustRoot, facts *Facts) error {
 
 // vouched returns the root that vouches for the statement.
 func (s *Statement) vouched(roots []root, facts *Facts) (*root, error) {
+	if r := facts.vouches(s.name, roots); r != nil {
+		return r, nil
+	}
+	r, err := s.verify(roots, facts)
+	if err != nil {
+		return nil, err
+	}
+	facts.keepVouched(s.name, r)
+	return r, nil
+}
+
+// verify checks what vouched remembers.
+func (s *Statement) verify(roots []root, facts *Facts) (*root, error) {
+	if s.pck != nil {
+		return s.pck.verify(roots, facts)
+	}
 	if s.issuer == nil {
 		r := rootNamed(roots, s.crl.RawIssuer)
 		if r == nil {
 			return nil, rats.Errorf(rats.UntrustedRoot, "revocation list is not issued by a pinned root")
 		}
-		if !facts.holds(r.key, s.inner, s.signature) {
+		if !facts.holds(r.PublicKey, r.key, s.inner, s.signature) {
 			return nil, rats.Errorf(rats.BadSignature, "root revocation list: its signature does not verify")
 		}
 		return r, nil
@@ -156,7 +238,7 @@ func (s *Statement) vouched(roots []root, facts *Facts) (*root, error) {
 	if s.crl != nil && !bytes.Equal(s.crl.RawIssuer, s.issuer.RawSubject) {
 		return nil, rats.Errorf(rats.UntrustedRoot, "revocation list names another issuer")
 	}
-	if !facts.holds(key, s.inner, s.signature) {
+	if !facts.holds(s.issuer.RawSubjectPublicKeyInfo, key, s.inner, s.signature) {
 		hint := ""
 		if s.crl == nil {
 			hint = " (was the JSON re-formatted?)"
@@ -175,7 +257,12 @@ func (s *Statement) Digest() [32]byte { return s.digest }
 // Endorsement returns what was parsed.
 func (s *Statement) Endorsement() rats.Endorsement { return s.endorsement }
 
-// Issued returns the issue date (JSON) or thisUpdate (CRL).
+// NumberList returns the list of evaluation numbers, nil for other kinds. It is
+// the statement's own: read it only.
+func (s *Statement) NumberList() *NumberList { return s.numbers }
+
+// Issued returns the issue date (JSON), thisUpdate (CRL) or the beginning of
+// validity (certificate).
 func (s *Statement) Issued() time.Time { return s.issued }
 
 // NextUpdate returns when the vendor promised the next edition.

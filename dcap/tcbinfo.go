@@ -202,7 +202,7 @@ func (d *document) component(n int) (svn uint64, ok bool) {
 		return 0, false
 	}
 	number := d.nodes[n+2]
-	return decimal(d.text[number.start:number.end], 255)
+	return digitsOnly(d.text[number.start:number.end], 255)
 }
 
 // compare orders levels as they are matched: components first, then PCESVN,

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dcap_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/binary"
+	"testing"
+
+	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/quote"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// ppid is the lab platform's provisioning id.
+var ppid = bytes.Repeat([]byte{0xab}, 16)
+
+// named has the lab's quote name its platform by a type of certification data
+// instead of certifying it.
+func named(kind uint16, edits ...func([]byte) []byte) func(*lab) {
+	return func(l *lab) {
+		l.ext[1] = ppid
+		size := map[uint16]int{quote.CertPPID: 16, quote.CertPPIDRSA2048: 256, quote.CertPPIDRSA3072: 384}[kind]
+		data := make([]byte, size)
+		if kind == quote.CertPPID {
+			copy(data, ppid)
+		} else if _, err := rand.Read(data); err != nil {
+			l.t.Fatal(err)
+		}
+		data = append(data, make([]byte, 16)...) // the CPUSVN of labExtension
+		data = binary.LittleEndian.AppendUint16(data, 11)
+		data = append(data, 0, 0)
+		for _, edit := range edits {
+			data = edit(data)
+		}
+		l.quote.CertificationData = quote.CertificationData{Type: kind, Data: data}
+	}
+}
+
+func (l *lab) pckCertificate() rats.Endorsement {
+	return rats.Endorsement{Kind: rats.PCKCertificate, Body: l.pck.der, Issuers: [][]byte{l.ca.der}}
+}
+
+func TestEachTypeOfCertificationDataHasItsAnswer(t *testing.T) {
+	const unavailable = rats.EndorsementUnavailable
+	cut := func(b []byte) []byte { return b[:len(b)-1] }
+	at := func(i int) func([]byte) []byte { return func(b []byte) []byte { b[len(b)-i] ^= 1; return b } }
+	lone := func(l *lab) {
+		l.certify(&l.root, &l.root)
+		l.certify(&l.ca, &l.root)
+		l.pck.ExtraExtensions = l.sgxExtension()
+		l.certify(&l.pck, &l.ca)
+		l.pck.ExtraExtensions = nil
+		l.quote.CertificationData.Type = quote.CertPCKLeaf
+		l.chain = []*part{&l.pck}
+	}
+	raw := func(kind uint16, data []byte) func(*lab) {
+		return func(l *lab) { l.quote.CertificationData = quote.CertificationData{Type: kind, Data: data} }
+	}
+	tests := []struct {
+		name string
+		edit func(*lab)
+		// certified: the set holds the platform's PCK certificate.
+		certified bool
+		want      rats.Kind
+	}{
+		{"type 1 names a platform whose certificate is there", named(quote.CertPPID), true, rats.None},
+		{"type 2 does so encrypted", named(quote.CertPPIDRSA2048), true, rats.None},
+		{"type 3 too", named(quote.CertPPIDRSA3072), true, rats.None},
+		{"type 1 without the certificate", named(quote.CertPPID), false, unavailable},
+		{"type 3 without the certificate", named(quote.CertPPIDRSA3072), false, unavailable},
+		{"type 1 cut short", named(quote.CertPPID, cut), true, rats.Malformed},
+		{"type 2 cut short", named(quote.CertPPIDRSA2048, cut), true, rats.Malformed},
+		{"type 3 cut short", named(quote.CertPPIDRSA3072, cut), true, rats.Malformed},
+		{"type 1 of another PPID", named(quote.CertPPID, at(36)), true, unavailable},
+		{"type 1 of another CPUSVN", named(quote.CertPPID, at(20)), true, unavailable},
+		{"type 1 of another PCE SVN", named(quote.CertPPID, at(4)), true, unavailable},
+		{"type 1 of another PCE id", named(quote.CertPPID, at(1)), true, unavailable},
+		{"type 3 of another CPUSVN", named(quote.CertPPIDRSA3072, at(20)), true, unavailable},
+		{"type 4 finds its CA beside the revocation list", lone, false, rats.None},
+		{"type 4 finds its CA beside the PCK certificate", lone, true, rats.None},
+		{"type 4 with a chain", func(l *lab) { l.quote.CertificationData.Type = quote.CertPCKLeaf }, false, rats.Malformed},
+		{"type 4 with a CA", func(l *lab) {
+			l.quote.CertificationData.Type, l.chain = quote.CertPCKLeaf, []*part{&l.ca}
+		}, false, rats.Malformed},
+		{"type 4 with rubbish", raw(quote.CertPCKLeaf, []byte("rubbish")), false, rats.Malformed},
+		{"type 6 in version 3", raw(quote.CertQEReport, []byte("report")), false, rats.Unsupported},
+		{"type 7, a manifest", raw(quote.CertPlatformManifest, []byte("manifest")), false, rats.Unsupported},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t, tt.edit)
+			items := l.endorsements()
+			if tt.certified {
+				items = append(items, l.pckCertificate())
+			}
+			a := dcap.Appraise(l.evidence(), set(t, items...), dcap.Options{Roots: l.trust()}, noon)
+			if tt.want == rats.None {
+				if a.Err != nil || a.TCB == nil || a.Root != "lab" {
+					t.Fatalf("%v, root %q", a.Err, a.Root)
+				}
+				return
+			}
+			want(t, a, tt.want, "pck_chain")
+		})
+	}
+}
+
+func TestALonePCKCertificateWithoutItsCAIsUndecided(t *testing.T) {
+	l := newLab(t, func(l *lab) { l.quote.CertificationData.Type, l.chain = quote.CertPCKLeaf, []*part{&l.pck} })
+	items := l.endorsements()
+	a := dcap.Appraise(l.evidence(), set(t, items[:3]...), dcap.Options{Roots: l.trust()}, noon)
+	want(t, a, rats.EndorsementUnavailable, "pck_chain")
+	need, err := dcap.Needs(l.evidence())
+	if err != nil || need.CA != "" || need.FMSPC == [6]byte{} {
+		t.Errorf("%+v, %v", need, err)
+	}
+}
+
+// An encrypted PPID tells platforms of one TCB apart only by who signed.
+func TestThePlatformThatSignedIsFoundAmongOthersOfItsTCB(t *testing.T) {
+	l := newLab(t, named(quote.CertPPIDRSA3072))
+	other := newPart(t, 77, "Lab SGX PCK Certificate", x509.KeyUsageDigitalSignature, false)
+	other.ExtraExtensions = l.sgxExtension()
+	l.certify(&other, &l.ca)
+	stranger := rats.Endorsement{Kind: rats.PCKCertificate, Body: other.der, Issuers: [][]byte{l.ca.der}}
+	// A certificate that no root vouches for does not get in the way.
+	forged := newPart(t, 78, "Lab SGX PCK Certificate", x509.KeyUsageDigitalSignature, false)
+	forged.ExtraExtensions, forged.signer = l.sgxExtension(), other.key
+	l.certify(&forged, &l.ca)
+	false1 := rats.Endorsement{Kind: rats.PCKCertificate, Body: forged.der, Issuers: [][]byte{l.ca.der}}
+
+	all := append(l.endorsements(), stranger, false1, l.pckCertificate())
+	opt := dcap.Options{Roots: l.trust()}
+	if a := dcap.Appraise(l.evidence(), set(t, all...), opt, noon); a.Err != nil || !bytes.Equal(a.PCKSerial, []byte{3}) {
+		t.Fatalf("%v, serial %x", a.Err, a.PCKSerial)
+	}
+	// With others alone, somebody else signed.
+	a := dcap.Appraise(l.evidence(), set(t, append(l.endorsements(), stranger)...), opt, noon)
+	want(t, a, rats.BadSignature, "qe_report_signature")
+	a = dcap.Appraise(l.evidence(), set(t, append(l.endorsements(), false1)...), opt, noon)
+	want(t, a, rats.BadSignature, "pck_chain")
+	// What was tampered with is not undecided.
+	a = dcap.Appraise(l.evidence(func(q *quote.Quote) { q.QEReport.ISVSVN++ }), set(t, all...), opt, noon)
+	want(t, a, rats.BadSignature, "qe_report_signature")
+}
+
+func TestAPCKCertificateIsAnEndorsement(t *testing.T) {
+	l := newLab(t, named(quote.CertPPID))
+	s, err := dcap.Parse(l.pckCertificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := s.Key()
+	const scope = "abababababababababababababababab" + "00000000000000000000000000000000" + "000b" + "0000"
+	if key.Kind != rats.PCKCertificate || key.Scope != scope {
+		t.Errorf("key %+v", key)
+	}
+	if from, until := s.Window(); !from.Equal(certsFrom) || !until.Equal(certsUntil) || !s.Issued().Equal(certsFrom) {
+		t.Errorf("from %v until %v", from, until)
+	}
+	if err := s.Verify(l.trust(), nil); err != nil {
+		t.Error(err)
+	}
+	if err := s.Verify(nil, nil); rats.KindOf(err) != rats.UntrustedRoot {
+		t.Errorf("under Intel's root: %v", err)
+	}
+	e := l.pckCertificate()
+	e.Body = l.ca.der
+	if _, err := dcap.Parse(e); rats.KindOf(err) != rats.Malformed {
+		t.Errorf("a CA as PCK certificate: %v", err)
+	}
+	e = l.pckCertificate()
+	e.Issuers = nil
+	if _, err := dcap.Parse(e); rats.KindOf(err) != rats.Malformed {
+		t.Errorf("without issuer: %v", err)
+	}
+}
+
+// The root certificates that are known by their bytes must be what the table
+// says they are: self-signed by the pinned key under the pinned name.
+func TestEveryKnownRootCertificateIsThePinnedRoots(t *testing.T) {
+	dir := vectors(t)
+	intel := dcap.Intel()
+	known := 0
+	for _, der := range certificates(t, dir, "root_") {
+		c, err := x509.ParseCertificate(der)
+		if err != nil || !dcap.KnownAnchor(sha256.Sum256(der)) {
+			continue
+		}
+		known++
+		if !bytes.Equal(c.RawSubject, intel.Subject) || !bytes.Equal(c.RawIssuer, intel.Subject) ||
+			!bytes.Equal(c.RawSubjectPublicKeyInfo, intel.PublicKey) {
+			t.Errorf("%x is not the pinned root's", sha256.Sum256(der))
+		}
+		if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
+			t.Errorf("%x: %v", sha256.Sum256(der), err)
+		}
+	}
+	if known != 3 {
+		t.Errorf("%d of the three root certificates were met", known)
+	}
+}
