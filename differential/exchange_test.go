@@ -26,11 +26,11 @@ func exchanges(t testing.TB, cases []realCase) []change {
 		seen := map[[32]byte]bool{}
 		for i := range cases {
 			body, issuer := slot(&cases[i].sample)
-			if digest := sha256.Sum256(*body); seen[digest] {
+			digest := sha256.Sum256(*body)
+			if seen[digest] {
 				continue
-			} else {
-				seen[digest] = true
 			}
+			seen[digest] = true
 			e := rats.Endorsement{Kind: kind, Body: *body, Issuers: [][]byte{*issuer}}
 			info, err := attesteer.CheckEndorsement(e, nil)
 			if err != nil {

@@ -15,6 +15,9 @@ import (
 // the table with how often each was met.
 type explanation struct {
 	peer, class string
+	// unread: the peer does not read this form of quote or statement. Only there
+	// may ours be the one that accepts.
+	unread bool
 	// why says what the peer does, right who is right and by which clause, and
 	// source where in the peer's code it stands.
 	why, right, source string
@@ -22,13 +25,13 @@ type explanation struct {
 }
 
 func explanations() []explanation {
-	return append(tdxGuestExplanations(), oasisExplanations()...)
+	return slices.Concat(tdxGuestExplanations(), oasisFormExplanations(), oasisExplanations())
 }
 
 func tdxGuestExplanations() []explanation {
 	return []explanation{
 		{
-			peer: "go-tdx-guest", class: "does not read SGX quotes",
+			peer: "go-tdx-guest", class: "does not read SGX quotes", unread: true,
 			why:    "It is a verifier of TDX quotes; version 3 is refused when it is parsed.",
 			right:  "Out of its scope.",
 			source: "abi/abi.go, QuoteToProto",
@@ -67,17 +70,18 @@ func tdxGuestExplanations() []explanation {
 	}
 }
 
-func oasisExplanations() []explanation {
+// oasisFormExplanations are about forms of data.
+func oasisFormExplanations() []explanation {
 	return []explanation{
 		{
-			peer: "oasis-core", class: "does not read version 5",
+			peer: "oasis-core", class: "does not read version 5", unread: true,
 			why:    "Versions 3 and 4 are read.",
 			right:  "Out of its scope.",
 			source: "quote.go, Quote.UnmarshalBinaryWithTrailing",
 			fits:   func(d disagreement) bool { return refusedWith(d, "unsupported quote version 5") && version(d) == 5 },
 		},
 		{
-			peer: "oasis-core", class: "does not take TCB info of version 2",
+			peer: "oasis-core", class: "does not take TCB info of version 2", unread: true,
 			why:    "Only version 3, which names its TEE, is taken.",
 			right:  "Ours, with Intel's library: version 2 is a form that Intel signed for SGX (PCS API v3).",
 			source: "tcb.go, TCBInfo.validate",
@@ -103,6 +107,12 @@ func oasisExplanations() []explanation {
 					bytes.Contains(d.sample.quote, []byte("-----END CERTIFICATE----------BEGIN"))
 			},
 		},
+	}
+}
+
+// oasisExplanations are about what is checked.
+func oasisExplanations() []explanation {
+	return []explanation{
 		{
 			peer: "oasis-core", class: "does not look at CRLs",
 			why:    "It takes no revocation lists, so it sees neither that one is broken nor that it is another CA's.",
@@ -134,6 +144,11 @@ func oasisExplanations() []explanation {
 			},
 		},
 	}
+}
+
+// explains reports that e fits d, and that it may.
+func (e explanation) explains(d disagreement) bool {
+	return e.peer == d.peer && (e.unread || !d.ours.accepted) && e.fits(d)
 }
 
 func version(d disagreement) byte { return d.sample.quote[0] }

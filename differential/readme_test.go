@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -71,4 +72,31 @@ func tables(c *comparison) string {
 	}
 	b.WriteString("\n")
 	return b.String()
+}
+
+// TestEveryDependencyIsAccountedFor holds the table of dependencies against
+// go.mod: each module at its version, and none besides.
+func TestEveryDependencyIsAccountedFor(t *testing.T) {
+	// A line of go.mod says: module version, and perhaps: // indirect.
+	required := map[string]string{}
+	for _, line := range regexp.MustCompile(`(?m)^\t(\S+) (v\S+)( // indirect)?$`).FindAllStringSubmatch(string(read(t, "go.mod")), -1) {
+		required[line[1]] = line[2]
+	}
+	delete(required, "github.com/attesteer/attesteer")
+	if len(required) < 2 {
+		t.Fatalf("go.mod was not understood: %v", required)
+	}
+	// A row begins: | `module` | version | licence |
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (\\S+) \\| \\S+").FindAllStringSubmatch(string(read(t, "README.md")), -1) {
+		if !strings.HasPrefix(row[2], "v") {
+			continue
+		}
+		if required[row[1]] != row[2] {
+			t.Errorf("README.md has %s at %s, go.mod at %q", row[1], row[2], required[row[1]])
+		}
+		delete(required, row[1])
+	}
+	for path, version := range required {
+		t.Errorf("README.md does not account for %s %s", path, version)
+	}
 }
