@@ -85,7 +85,7 @@ func (ev Evidence) parse() (*parsed, error) {
 		_, err = Recognise(ev.Raw)
 		return nil, err
 	}
-	if p.quote, err = quote.Parse(inner); err != nil {
+	if p.quote, err = quote.ParseShared(inner); err != nil {
 		return nil, err
 	}
 	if p.format == "" {

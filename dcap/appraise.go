@@ -184,10 +184,8 @@ func (a *appraisal) verifyChain() error {
 // vouchedChain returns the quote's chain and the root that vouches for it. Only
 // a chain that the quote itself carries is remembered by its text.
 func (a *appraisal) vouchedChain() (*chain, *root, error) {
-	carried := a.q.CertificationData.Type == quote.CertPCKChain
-	var text [32]byte
+	carried, text := a.q.CertificationData.Type == quote.CertPCKChain, a.q.CertificationData.Data
 	if carried {
-		text = sha256.Sum256(a.q.CertificationData.Data)
 		if c, r := a.memo.chain(text, a.roots); r != nil {
 			return c, r, nil
 		}

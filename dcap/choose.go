@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/attesteer/attesteer/rats"
@@ -43,14 +42,22 @@ func (a *appraisal) lack(info, identity *Statement, infos, ids, rootCRL, pckCRL 
 		return f.err(name, a.at)
 	}
 	broken, absent, stale := rank([]error{
-		missing(info, infos, fmt.Sprintf("TCB info of FMSPC %x for %s", a.chain.ext.FMSPC, strings.ToUpper(string(a.q.TEE)))),
-		missing(identity, ids, "identity of the "+quotingEnclave(a.q.TEE)),
+		missing(info, infos, a.tcbInfoName()),
+		missing(identity, ids, quotingEnclave(a.q.TEE)+" identity"),
 		rootCRL.err("root CA CRL", a.at),
 		pckCRL.err("CRL of "+a.chain.ca.Subject.CommonName, a.at),
 	})
 	if a.judge(checkGenuine, broken) && a.judge(checkPresent, absent) {
 		a.judge(checkCurrent, stale)
 	}
+}
+
+func (a *appraisal) tcbInfoName() string {
+	name := fmt.Sprintf("TCB info of FMSPC %x", a.chain.ext.FMSPC)
+	if a.q.TEE == rats.TDX {
+		name += " for TDX"
+	}
+	return name
 }
 
 // quotingEnclave names the enclave that signs quotes of a TEE, as its identity does.

@@ -21,11 +21,11 @@ import (
 type Facts struct {
 	mu sync.Mutex // guards what follows
 	// signatures that verified, by key, digest and signature.
-	signatures memory[struct{}]
-	// chains as read, by the digest of their text, with the root that vouches.
-	chains memory[certified]
+	signatures memory[[32]byte, struct{}]
+	// chains as read, by their text, with the root that vouches.
+	chains memory[string, certified]
 	// statements, by content and certificates, to the root that vouches.
-	statements memory[rootID]
+	statements memory[[32]byte, rootID]
 	// opened are lists of roots whose keys are ready for use.
 	opened []openedRoots
 }
@@ -54,20 +54,20 @@ const (
 // each, and at most a sixteenth as many certificate chains and statements.
 func NewFacts(capacity int) *Facts {
 	return &Facts{
-		signatures: memory[struct{}]{limit: capacity / 2},
-		chains:     memory[certified]{limit: min(capacity/16, maxChains) / 2},
-		statements: memory[rootID]{limit: capacity / 16 / 2},
+		signatures: memory[[32]byte, struct{}]{limit: capacity / 2},
+		chains:     memory[string, certified]{limit: min(capacity/16, maxChains) / 2},
+		statements: memory[[32]byte, rootID]{limit: capacity / 16 / 2},
 	}
 }
 
 // memory is a bounded map of two generations: when the young one is full it
 // becomes the old one, and what was old and not asked for since is dropped.
-type memory[V any] struct {
+type memory[K comparable, V any] struct {
 	limit      int
-	young, old map[[32]byte]V
+	young, old map[K]V
 }
 
-func (m *memory[V]) get(name [32]byte) (V, bool) {
+func (m *memory[K, V]) get(name K) (V, bool) {
 	if v, ok := m.young[name]; ok {
 		return v, true
 	}
@@ -78,11 +78,19 @@ func (m *memory[V]) get(name [32]byte) (V, bool) {
 	return v, ok
 }
 
-func (m *memory[V]) put(name [32]byte, v V) {
+func (m *memory[K, V]) put(name K, v V) {
 	if m.young == nil || len(m.young) >= m.limit {
-		m.old, m.young = m.young, make(map[[32]byte]V)
+		m.old, m.young = m.young, make(map[K]V)
 	}
 	m.young[name] = v
+}
+
+// recall is get for a text, which is copied only where it must be.
+func recall[V any](m *memory[string, V], text []byte) (V, bool) {
+	if v, ok := m.young[string(text)]; ok {
+		return v, true
+	}
+	return m.get(string(text))
 }
 
 // What a signature's name begins with: the kind of key.
@@ -168,15 +176,18 @@ func (f *Facts) remember(name [32]byte) {
 	f.signatures.put(name, struct{}{})
 }
 
-// chain returns the chain whose text has a digest and which one of the roots
-// vouches for.
-func (f *Facts) chain(text [32]byte, roots []root) (*chain, *root) {
+// maxChainText bounds the text of a chain that is remembered; real ones have
+// under 4 kB.
+const maxChainText = 16 << 10
+
+// chain returns the chain of a text if one of the roots vouches for it.
+func (f *Facts) chain(text []byte, roots []root) (*chain, *root) {
 	if f == nil {
 		return nil, nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c, ok := f.chains.get(text)
+	c, ok := recall(&f.chains, text)
 	if !ok {
 		return nil, nil
 	}
@@ -184,13 +195,13 @@ func (f *Facts) chain(text [32]byte, roots []root) (*chain, *root) {
 }
 
 // keepChain remembers a chain that a root vouched for.
-func (f *Facts) keepChain(text [32]byte, c *chain, r *root) {
-	if f == nil {
+func (f *Facts) keepChain(text []byte, c *chain, r *root) {
+	if f == nil || len(text) > maxChainText {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.chains.put(text, certified{c, r.id})
+	f.chains.put(string(text), certified{c, r.id})
 }
 
 // vouches returns which of the roots vouched for a statement before, or nil.

@@ -15,7 +15,7 @@ import (
 
 func TestTheMemoryIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 	const capacity = 10
-	m := memory[int]{limit: capacity / 2}
+	m := memory[[32]byte, int]{limit: capacity / 2}
 	name := func(n int) [32]byte {
 		return sha256.Sum256(binary.BigEndian.AppendUint32(nil, uint32(n)))
 	}

@@ -57,7 +57,11 @@ type Quote struct {
 //	  +   4  signature length m
 //	  +   m  authentication data
 //	  +      trailing bytes
-func Parse(b []byte) (*Quote, error) {
+func Parse(b []byte) (*Quote, error) { return ParseShared(bytes.Clone(b)) }
+
+// ParseShared is Parse without the copy: the Quote's slices are parts of b,
+// which must not change while they are in use.
+func ParseShared(b []byte) (*Quote, error) {
 	// The length comes first, so that what was cut short is malformed whatever
 	// its first bytes say.
 	if len(b) < MinSize {
@@ -70,7 +74,6 @@ func Parse(b []byte) (*Quote, error) {
 	if q.Header.TEEType == TEETypeTDX {
 		q.TEE = rats.TDX
 	}
-	b = bytes.Clone(b)
 	size, err := q.readBody(b[HeaderSize:])
 	if err != nil {
 		return nil, err
