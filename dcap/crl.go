@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"math/big"
 	"time"
 
@@ -37,6 +38,10 @@ type revocationList struct {
 	number, keyID []byte
 	// critical tells that an extension of the list or of an entry is critical.
 	critical bool
+
+	// read is what follows the serial number in the entry that was read last:
+	// most entries of a list are of one date and reason.
+	read []byte
 }
 
 // readCRL reads a revocation list (profile 1.4, RFC 5280 section 5). What could
@@ -130,7 +135,7 @@ func (list *revocationList) readTBS(tbs *der) {
 	}
 	if tbs.peek(tagContext0Open) {
 		tagged := tbs.open(tagContext0Open)
-		list.readExtensions(&tagged, list.readListExtension)
+		list.readExtensions(&tagged, false)
 		tbs.close(&tagged)
 	}
 }
@@ -139,16 +144,21 @@ func (list *revocationList) readTBS(tbs *der) {
 func (list *revocationList) readEntry(entries *der) {
 	entry := entries.open(tagSequence)
 	entry.integer(tagInteger)
-	entry.time()
-	if entry.peek(tagSequence) {
-		list.readExtensions(&entry, readEntryExtension)
+	rest := entry.text[entry.at:entry.end]
+	if list.read == nil || !bytes.Equal(rest, list.read) {
+		entry.time()
+		if entry.peek(tagSequence) {
+			list.readExtensions(&entry, true)
+		}
+		list.read = rest
+	} else {
+		entry.at = entry.end
 	}
 	entries.close(&entry)
 }
 
-// readExtensions reads Extensions and gives each one's identifier and value to
-// read.
-func (list *revocationList) readExtensions(d *der, read func(id []byte, value *der)) {
+// readExtensions reads the Extensions of an entry or of the list.
+func (list *revocationList) readExtensions(d *der, ofEntry bool) {
 	all := d.open(tagSequence)
 	for all.more() {
 		one := all.open(tagSequence)
@@ -157,7 +167,11 @@ func (list *revocationList) readExtensions(d *der, read func(id []byte, value *d
 			list.critical = true
 		}
 		value := one.open(tagOctetString)
-		read(id, &value)
+		if ofEntry {
+			readEntryExtension(id, &value)
+		} else {
+			list.readListExtension(id, &value)
+		}
 		one.close(&value)
 		all.close(&one)
 	}
@@ -205,19 +219,18 @@ func (list *revocationList) readListExtension(id []byte, value *der) {
 // The list is walked: that takes less than to make an index of a list that few
 // certificates are held against.
 func revoked(list *x509.RevocationList, serial *big.Int) bool {
-	if serial.Sign() < 0 {
-		return false // no certificate has one (RFC 5280 4.1.2.2)
-	}
-	// A serial number has at most twenty bytes; what is longer is allocated.
-	want := append(make([]byte, 0, 32), 0)
-	want = append(want, serial.Bytes()...)
-	if len(want) > 1 && want[1] < 0x80 {
-		want = want[1:]
+	var short [2 + 0x7f]byte
+	var want []byte // the number in DER
+	if n := serial.BitLen()/8 + 1; serial.Sign() >= 0 && n < 0x80 {
+		want = short[:2+n]
+		want[0], want[1] = tagInteger, byte(n)
+		serial.FillBytes(want[2:])
+	} else {
+		want, _ = asn1.Marshal(serial) // an integer cannot fail
 	}
 	entries := revokedEntries(list.RawTBSRevocationList)
 	for entries.more() {
-		entry := entries.open(tagSequence)
-		if bytes.Equal(entry.take(tagInteger), want) {
+		if _, contents := entries.next(); bytes.HasPrefix(list.RawTBSRevocationList[contents:], want) {
 			return true
 		}
 	}

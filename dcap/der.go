@@ -94,8 +94,14 @@ func (d *der) element(tag byte) []byte {
 
 // take reads the contents of an element with the given tag.
 func (d *der) take(tag byte) []byte {
-	in := d.open(tag)
-	return in.text[in.at:in.end:in.end]
+	start := d.at
+	got, contents := d.next()
+	if d.failed || got != tag {
+		d.at = start
+		d.fail()
+		return nil
+	}
+	return d.text[contents:d.at:d.at]
 }
 
 // open returns a reader of the contents of an element with the given tag. What

@@ -4,7 +4,6 @@ package dcap
 
 import (
 	"crypto/x509"
-	"encoding/asn1"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -45,16 +44,20 @@ type PlatformExtension struct {
 	SMTEnabled      bool
 }
 
-// element is one part of the extension: an object identifier and its value.
-type element struct {
-	ID    asn1.ObjectIdentifier
-	Value asn1.RawValue
-}
+// sgxPrefix is the identifier of the extension in DER, of which those of its
+// elements are continuations.
+const sgxPrefix = "\x2a\x86\x48\x86\xf8\x4d\x01\x0d\x01"
 
-// parsePCKExtension reads the extension. The order of elements is fixed by
-// their identifiers' last number, and each may stand once.
+// How many elements the extension, its TCB and its configuration can have.
+const (
+	standardElements = 5
+	platformElements = 7
+	tcbElements      = 18
+)
+
+// parsePCKExtension reads the extension. Elements may stand in any order; each
+// may stand once.
 func parsePCKExtension(c *x509.Certificate) (PCKExtension, error) {
-	var ext PCKExtension
 	var raw []byte
 	oid := sgxExtension()
 	for i := range c.Extensions {
@@ -62,23 +65,31 @@ func parsePCKExtension(c *x509.Certificate) (PCKExtension, error) {
 			raw = c.Extensions[i].Value
 		}
 	}
-	members, err := readMembers(raw, oid)
-	if err != nil {
-		return ext, err
+	return readPCKExtension(raw)
+}
+
+// readPCKExtension reads the value of the extension.
+func readPCKExtension(raw []byte) (PCKExtension, error) {
+	r := reader{raw: raw}
+	all := newDER(raw)
+	in := elements{reader: &r}
+	in.read(&all, sgxPrefix)
+	if all.at != len(raw) {
+		r.fail("has trailing bytes")
 	}
-	if n := len(members); n != 5 && n != 7 {
-		return ext, extensionError("has %d elements, not 5 or 7", n)
+	if in.count != standardElements && in.count != platformElements {
+		r.fail("has %d elements, not %d or %d", in.count, standardElements, platformElements)
 	}
-	r := reader{members: members}
-	r.octets(1, ext.PPID[:])
-	r.tcb(2, oid, &ext)
-	r.octets(3, ext.PCEID[:])
-	r.octets(4, ext.FMSPC[:])
-	ext.SGXType = r.enumerated(5)
-	if len(members) == 7 {
+	var ext PCKExtension
+	in.octets(1, ext.PPID[:])
+	in.tcb(2, &ext)
+	in.octets(3, ext.PCEID[:])
+	in.octets(4, ext.FMSPC[:])
+	ext.SGXType = in.enumerated(5)
+	if in.count == platformElements {
 		ext.Platform = &PlatformExtension{}
-		r.octets(6, ext.Platform.InstanceID[:])
-		r.configuration(7, oid, ext.Platform)
+		in.octets(6, ext.Platform.InstanceID[:])
+		in.configuration(7, ext.Platform)
 	}
 	return ext, r.err
 }
@@ -89,35 +100,10 @@ func extensionError(format string, args ...any) error {
 	return e
 }
 
-// readMembers reads SEQUENCE OF SEQUENCE { OID, value } whose identifiers are
-// prefix.N, and returns them by N.
-func readMembers(raw []byte, prefix asn1.ObjectIdentifier) (map[int]asn1.RawValue, error) {
-	var list []element
-	rest, err := asn1.Unmarshal(raw, &list)
-	if err != nil {
-		return nil, extensionError("does not parse: %w", err)
-	}
-	if len(rest) != 0 {
-		return nil, extensionError("has trailing bytes")
-	}
-	out := make(map[int]asn1.RawValue, len(list))
-	for _, m := range list {
-		if len(m.ID) != len(prefix)+1 || !m.ID[:len(prefix)].Equal(prefix) {
-			return nil, extensionError("has a foreign element %v", m.ID)
-		}
-		n := m.ID[len(prefix)]
-		if _, twice := out[n]; twice {
-			return nil, extensionError("has element %v twice", m.ID)
-		}
-		out[n] = m.Value
-	}
-	return out, nil
-}
-
-// reader takes elements out of the extension and keeps the first error.
+// reader reads the value of an extension and keeps the first error.
 type reader struct {
-	members map[int]asn1.RawValue
-	err     error
+	raw []byte
+	err error
 }
 
 func (r *reader) fail(format string, args ...any) {
@@ -126,91 +112,128 @@ func (r *reader) fail(format string, args ...any) {
 	}
 }
 
-// take decodes element n into v, which must use up the element.
-func (r *reader) take(n int, v any) {
-	m, ok := r.members[n]
-	if !ok {
-		r.fail("lacks element %d", n)
-		return
+// elements are those of the extension or of one of its parts.
+type elements struct {
+	*reader
+	// path is the number of the part and a dot, or empty.
+	path string
+	// values are where the values stand, by the last number of the identifiers.
+	// None stands at zero.
+	values [128]struct{ from, to uint32 }
+	count  int
+}
+
+// read reads SEQUENCE OF SEQUENCE { OBJECT IDENTIFIER, value } whose
+// identifiers are prefix.N; the profile has N up to 18.
+func (e *elements) read(d *der, prefix string) {
+	list := d.open(tagSequence)
+	for list.more() {
+		one := list.open(tagSequence)
+		id := one.oid()
+		from := one.at
+		one.next()
+		to := one.at
+		if list.close(&one); list.failed {
+			break
+		}
+		last := len(prefix)
+		if len(id) != last+1 || string(id[:last]) != prefix {
+			e.fail("has a foreign element in place %s%d", e.path, e.count+1)
+			return
+		}
+		v := &e.values[id[last]]
+		if v.from != 0 {
+			e.fail("has element %s%d twice", e.path, id[last])
+			return
+		}
+		v.from, v.to = uint32(from), uint32(to) //nolint:gosec // a certificate is not that long
+		e.count++
 	}
-	if rest, err := asn1.Unmarshal(m.FullBytes, v); err != nil || len(rest) != 0 {
-		r.fail("element %d does not parse", n)
+	if d.close(&list); d.failed {
+		e.fail("does not parse at byte %d", d.at)
 	}
 }
 
-func (r *reader) octets(n int, dst []byte) {
-	var b []byte
-	r.take(n, &b)
-	if r.err == nil && len(b) != len(dst) {
-		r.fail("element %d has %d bytes, not %d", n, len(b), len(dst))
-		return
+// value returns a reader of the value of element n.
+func (e *elements) value(n int) der {
+	v := e.values[n]
+	if v.from == 0 {
+		e.fail("lacks element %s%d", e.path, n)
+	}
+	return der{text: e.raw, at: int(v.from), end: int(v.to)}
+}
+
+func (e *elements) unread(d *der, n int) {
+	if d.failed {
+		e.fail("element %s%d does not parse", e.path, n)
+	}
+}
+
+func (e *elements) octets(n int, dst []byte) {
+	d := e.value(n)
+	b := d.take(tagOctetString)
+	e.unread(&d, n)
+	if len(b) != len(dst) {
+		e.fail("element %s%d has %d bytes, not %d", e.path, n, len(b), len(dst))
 	}
 	copy(dst, b)
 }
 
-func (r *reader) enumerated(n int) int {
-	var v asn1.Enumerated
-	r.take(n, &v)
-	return int(v)
-}
-
-func (r *reader) integer(n, limit int) int {
-	var v int
-	r.take(n, &v)
-	if r.err == nil && (v < 0 || v > limit) {
-		r.fail("element %d is %d, over %d", n, v, limit)
+func (e *elements) enumerated(n int) int {
+	d := e.value(n)
+	b := d.integer(tagEnumerated)
+	e.unread(&d, n)
+	if len(b) == 0 || len(b) > 4 {
+		e.fail("element %s%d has %d bytes", e.path, n, len(b))
+		return 0
+	}
+	v := int(int8(b[0])) //nolint:gosec // the sign of two's complement
+	for _, c := range b[1:] {
+		v = v<<8 | int(c)
 	}
 	return v
 }
 
-// nested reads element n as members of their own.
-func (r *reader) nested(n int, prefix asn1.ObjectIdentifier) *reader {
-	m, ok := r.members[n]
-	if !ok {
-		r.fail("lacks element %d", n)
-		return nil
-	}
-	id := append(append(asn1.ObjectIdentifier{}, prefix...), n)
-	members, err := readMembers(m.FullBytes, id)
-	if err != nil {
-		if r.err == nil {
-			r.err = err
+// integer reads an INTEGER from 0 to limit.
+func (e *elements) integer(n, limit int) int {
+	d := e.value(n)
+	b := d.integer(tagInteger)
+	e.unread(&d, n)
+	v := 0
+	for i, c := range b {
+		if v = v<<8 | int(c); v > limit || i == 0 && c >= 0x80 {
+			e.fail("element %s%d is not from 0 to %d", e.path, n, limit)
+			return 0
 		}
-		return nil
 	}
-	return &reader{members: members}
+	return v
 }
 
-func (r *reader) tcb(n int, prefix asn1.ObjectIdentifier, ext *PCKExtension) {
-	in := r.nested(n, prefix)
-	if in == nil {
-		return
-	}
-	if len(in.members) != 18 {
-		r.fail("has %d TCB elements, not 18", len(in.members))
-		return
+// tcb reads element n, which has components, PCESVN and CPUSVN.
+func (e *elements) tcb(n int, ext *PCKExtension) {
+	d := e.value(n)
+	in := elements{reader: e.reader, path: "2."}
+	in.read(&d, sgxPrefix+"\x02")
+	if in.count != tcbElements {
+		e.fail("has %d TCB elements, not %d", in.count, tcbElements)
 	}
 	for i := range ext.Components {
 		ext.Components[i] = uint8(in.integer(i+1, 255)) //nolint:gosec // bounded by integer
 	}
 	ext.PCESVN = uint16(in.integer(17, 65535)) //nolint:gosec // bounded by integer
 	in.octets(18, ext.CPUSVN[:])
-	if r.err == nil {
-		r.err = in.err
-	}
 }
 
-func (r *reader) configuration(n int, prefix asn1.ObjectIdentifier, p *PlatformExtension) {
-	in := r.nested(n, prefix)
-	if in == nil {
-		return
-	}
-	for i, flag := range []*bool{&p.DynamicPlatform, &p.CachedKeys, &p.SMTEnabled} {
-		if _, there := in.members[i+1]; there {
-			in.take(i+1, flag)
+// configuration reads element n, which has flags that may each be absent.
+func (e *elements) configuration(n int, p *PlatformExtension) {
+	d := e.value(n)
+	in := elements{reader: e.reader, path: "7."}
+	in.read(&d, sgxPrefix+"\x07")
+	for i, flag := range [...]*bool{&p.DynamicPlatform, &p.CachedKeys, &p.SMTEnabled} {
+		if in.values[i+1].from != 0 {
+			d := in.value(i + 1)
+			*flag = d.boolean()
+			in.unread(&d, i+1)
 		}
-	}
-	if r.err == nil {
-		r.err = in.err
 	}
 }
