@@ -39,21 +39,30 @@ func tcbSigning() role {
 	return role{"TCB signing", []string{"SGX TCB Signing"}, false, x509.KeyUsageDigitalSignature}
 }
 
-// certificates are certificates read before, by their bytes: an appraisal meets
-// the same few again and again. A nil map remembers nothing.
-type certificates map[[32]byte]*x509.Certificate
+// certificates are certificates read before: endorsements come with the same
+// few again and again.
+type certificates []*hashed
+
+// hashed is a certificate with SHA-256 of its bytes.
+type hashed struct {
+	*x509.Certificate
+	sum [32]byte
+}
 
 // parse reads one DER certificate, from memory if it can.
-func (known certificates) parse(der []byte) (*x509.Certificate, error) {
-	name := sha256.Sum256(der)
-	if c := known[name]; c != nil {
-		return c, nil
+func (known *certificates) parse(der []byte) (*hashed, error) {
+	for _, c := range *known {
+		if bytes.Equal(c.Raw, der) {
+			return c, nil
+		}
 	}
 	c, err := parseCertificate(der)
-	if err == nil && known != nil {
-		known[name] = c
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	h := &hashed{c, sha256.Sum256(der)}
+	*known = append(*known, h)
+	return h, nil
 }
 
 // parseCertificate reads one DER certificate with nothing after it.

@@ -215,18 +215,14 @@ func splitPEM(data []byte) ([][]byte, error) {
 
 // decodeBase64 reads base64 broken into lines, each bit of it canonical.
 func decodeBase64(text []byte) ([]byte, error) {
-	compact := make([]byte, 0, len(text))
-	for _, c := range text {
-		switch c {
-		case ' ', '\t', '\r', '\n':
-		default:
-			compact = append(compact, c)
-		}
+	if bytes.IndexByte(text, ' ') >= 0 || bytes.IndexByte(text, '\t') >= 0 {
+		text = bytes.Join(bytes.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' }), nil)
 	}
-	der := make([]byte, base64.StdEncoding.DecodedLen(len(compact)))
-	n, err := base64.StdEncoding.Strict().Decode(der, compact)
+	// The decoder passes over line ends.
+	der := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Strict().Decode(der, text)
 	if err != nil {
 		return nil, rats.Errorf(rats.Malformed, "certificate: %w", err)
 	}
-	return der[:n], nil
+	return der[:n:n], nil
 }

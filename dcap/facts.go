@@ -25,7 +25,7 @@ type Facts struct {
 	// chains as read, by their text, with the root that vouches.
 	chains memory[string, certified]
 	// statements, by content and certificates, to the root that vouches.
-	statements memory[[32]byte, rootID]
+	statements memory[statementName, rootID]
 	// opened are lists of roots whose keys are ready for use.
 	opened []openedRoots
 }
@@ -56,7 +56,7 @@ func NewFacts(capacity int) *Facts {
 	return &Facts{
 		signatures: memory[[32]byte, struct{}]{limit: capacity / 2},
 		chains:     memory[string, certified]{limit: min(capacity/16, maxChains) / 2},
-		statements: memory[[32]byte, rootID]{limit: capacity / 16 / 2},
+		statements: memory[statementName, rootID]{limit: capacity / 16 / 2},
 	}
 }
 
@@ -205,7 +205,7 @@ func (f *Facts) keepChain(text []byte, c *chain, r *root) {
 }
 
 // vouches returns which of the roots vouched for a statement before, or nil.
-func (f *Facts) vouches(statement [32]byte, roots []root) *root {
+func (f *Facts) vouches(statement statementName, roots []root) *root {
 	if f == nil {
 		return nil
 	}
@@ -219,7 +219,7 @@ func (f *Facts) vouches(statement [32]byte, roots []root) *root {
 }
 
 // keepVouched remembers that a root vouches for a statement.
-func (f *Facts) keepVouched(statement [32]byte, r *root) {
+func (f *Facts) keepVouched(statement statementName, r *root) {
 	if f == nil {
 		return
 	}

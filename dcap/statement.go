@@ -18,11 +18,9 @@ type Statement struct {
 	endorsement rats.Endorsement
 	key         rats.EndorsementKey
 	digest      [32]byte
-	// name is SHA-256 over kind, body and certificate: all that vouching for
-	// the statement rests on.
-	name       [32]byte
-	issued     time.Time
-	nextUpdate time.Time
+	name        statementName
+	issued      time.Time
+	nextUpdate  time.Time
 	// issuer is the certificate whose key signed; nil where the root did.
 	issuer *x509.Certificate
 
@@ -39,6 +37,13 @@ type Statement struct {
 	signature []byte
 }
 
+// statementName is all that vouching for a statement rests on: its kind, and
+// SHA-256 of its body and of the certificate that comes with it.
+type statementName struct {
+	kind         rats.EndorsementKind
+	body, issuer [32]byte
+}
+
 // Parse reads an endorsement strictly and checks no signature. Errors are
 // Malformed, or Unsupported for versions and kinds that are not read here.
 func Parse(e rats.Endorsement) (*Statement, error) { return new(Parser).Parse(e) }
@@ -51,11 +56,9 @@ type Parser struct {
 
 // Parse is the function of the same name.
 func (p *Parser) Parse(e rats.Endorsement) (*Statement, error) {
-	if p.known == nil {
-		p.known = certificates{}
-	}
 	e = cloned(e) // what was parsed keeps pointing into it
 	s := &Statement{endorsement: e, digest: e.Digest(), key: rats.EndorsementKey{Kind: e.Kind}}
+	s.name = statementName{kind: e.Kind, body: s.digest}
 	var read func() error
 	switch e.Kind {
 	case rats.TCBInfo:
@@ -71,23 +74,13 @@ func (p *Parser) Parse(e rats.Endorsement) (*Statement, error) {
 	default:
 		return nil, rats.Errorf(rats.Unsupported, "endorsement of kind %q", e.Kind)
 	}
-	if err := s.readIssuers(p.known); err != nil {
+	if err := s.readIssuers(&p.known); err != nil {
 		return nil, err
 	}
 	if err := read(); err != nil {
 		return nil, err
 	}
-	s.name = s.contentName()
 	return s, nil
-}
-
-func (s *Statement) contentName() [32]byte {
-	b := append(make([]byte, 0, 128), s.digest[:]...)
-	if s.issuer != nil {
-		issuer := sha256.Sum256(s.issuer.Raw)
-		b = append(b, issuer[:]...)
-	}
-	return sha256.Sum256(append(b, s.key.Kind...))
 }
 
 func cloned(e rats.Endorsement) rats.Endorsement {
@@ -100,7 +93,7 @@ func cloned(e rats.Endorsement) rats.Endorsement {
 
 // readIssuers reads the certificate that vouches for the body: one, or none
 // for the list that the root itself signs.
-func (s *Statement) readIssuers(known certificates) error {
+func (s *Statement) readIssuers(known *certificates) error {
 	want := 1
 	if s.endorsement.Kind == rats.RootCACRL {
 		want = 0
@@ -111,9 +104,12 @@ func (s *Statement) readIssuers(known certificates) error {
 	if want == 0 {
 		return nil
 	}
-	var err error
-	s.issuer, err = known.parse(s.endorsement.Issuers[0])
-	return err
+	issuer, err := known.parse(s.endorsement.Issuers[0])
+	if err != nil {
+		return err
+	}
+	s.issuer, s.name.issuer = issuer.Certificate, issuer.sum
+	return nil
 }
 
 func (s *Statement) readTCBInfo() error {
