@@ -73,7 +73,7 @@ func describe(in *parsed, a *dcap.Appraisal, at time.Time) *Result {
 		Schema: ResultSchema, TEE: q.TEE, Format: in.format, VerifiedAt: at,
 		Fingerprint: fingerprint(q), ReportData: q.ReportData(), BuildMode: buildMode(q),
 		Measurement:  measure(q),
-		Endorsements: []UsedEndorsement{}, Checks: slices.Clone(a.Checks),
+		Endorsements: make([]UsedEndorsement, len(a.Used)), Checks: a.Checks,
 		Subject: q.ReportData(), ReplayKey: dcap.ReplayKey(q), Platform: a.PCKSerial,
 	}
 	if a.Root != "" {
@@ -81,11 +81,12 @@ func describe(in *parsed, a *dcap.Appraisal, at time.Time) *Result {
 		r.TrustRoot = &root
 		r.PCK = pckOf(a)
 	}
-	for _, s := range a.Used {
-		digest := s.Digest()
-		r.Endorsements = append(r.Endorsements, UsedEndorsement{
-			Kind: s.Key().Kind, SHA256: digest[:], Issued: s.Issued(), NextUpdate: s.NextUpdate(),
-		})
+	digests := make([][32]byte, len(a.Used))
+	for i, s := range a.Used {
+		digests[i] = s.Digest()
+		r.Endorsements[i] = UsedEndorsement{
+			Kind: s.Key().Kind, SHA256: digests[i][:], Issued: s.Issued(), NextUpdate: s.NextUpdate(),
+		}
 	}
 	if !a.ValidUntil.IsZero() {
 		from, until := a.ValidFrom, a.ValidUntil

@@ -58,12 +58,11 @@ const tagReplay = "attesteer/replay/v1"
 // bytes and r of their signature. (r, n−s) signs as well as (r, s), so s is
 // left out.
 func ReplayKey(q *quote.Quote) [32]byte {
-	h := sha256.New()
-	h.Write([]byte(tagReplay))
-	h.Write(q.AttestationKey[:])
-	h.Write(q.Signed)
-	h.Write(q.Signature[:32])
-	return [32]byte(h.Sum(nil))
+	b := make([]byte, 0, 1280) // enough for every quote, and then not on the heap
+	b = append(b, tagReplay...)
+	b = append(b, q.AttestationKey[:]...)
+	b = append(b, q.Signed...)
+	return sha256.Sum256(append(b, q.Signature[:32]...))
 }
 
 // Needs returns what an appraisal of q looks for. A quote that does not carry
@@ -215,11 +214,11 @@ func (a *appraisal) verifyQEReport() error {
 // verifyQEBinding: the report vouches for the attestation key. The second half
 // of its report data must be zero, which QVL does not look at.
 func (a *appraisal) verifyQEBinding() error {
-	h := sha256.New()
-	h.Write(a.q.AttestationKey[:])
-	h.Write(a.q.QEAuthData)
+	b := make([]byte, 0, 256) // enough for what Intel's enclave writes
+	b = append(b, a.q.AttestationKey[:]...)
 	var want [64]byte
-	h.Sum(want[:0])
+	sum := sha256.Sum256(append(b, a.q.QEAuthData...))
+	copy(want[:], sum[:])
 	if a.q.QEReport.ReportData != want {
 		return rats.Errorf(rats.BindingMismatch, "the quoting enclave's report does not vouch for the attestation key")
 	}

@@ -4,7 +4,6 @@ package dcap
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
 
@@ -172,5 +171,5 @@ func (a *appraisal) named(id platformID) (*chain, error) {
 // signedQEReport reports whether a platform's key signed the QE report.
 func (a *appraisal) signedQEReport(c *chain) bool {
 	key, err := publicKey(c.pck)
-	return err == nil && a.memo.holds(c.pck.RawSubjectPublicKeyInfo, key, sha256.Sum256(a.q.QEReportRaw), signatureDER(a.q.QEReportSignature[:]))
+	return err == nil && a.memo.reported(c.pck.RawSubjectPublicKeyInfo, key, a.q.QEReportRaw, &a.q.QEReportSignature)
 }

@@ -24,9 +24,9 @@ const (
 )
 
 // clauses maps each check to the clause that demands it, in order.
-func clauses() []rats.Check {
+func clauses() [13]rats.Check {
 	const qvl = "SGX DCAP QVL "
-	return []rats.Check{
+	return [13]rats.Check{
 		{Name: checkFormat, Spec: "SGX ECDSA Quote Library API A.4"},
 		{Name: checkPadding, Spec: "SGX ECDSA Quote Library API A.4"},
 		{Name: checkSignature, Spec: qvl + "4.1.2.4.16"},
@@ -43,6 +43,10 @@ func clauses() []rats.Check {
 	}
 }
 
+// callersChecks is for how many checks of its own a caller finds room in the
+// list without moving it.
+const callersChecks = 12
+
 // journal is the list of checks as it is filled in, and the first failure.
 type journal struct {
 	checks []rats.Check
@@ -50,7 +54,8 @@ type journal struct {
 }
 
 func newJournal() *journal {
-	j := &journal{checks: clauses()}
+	list := clauses()
+	j := &journal{checks: append(make([]rats.Check, 0, len(list)+callersChecks), list[:]...)}
 	for i := range j.checks {
 		j.checks[i].Outcome = rats.Skipped
 	}

@@ -95,17 +95,19 @@ func recall[V any](m *memory[string, V], text []byte) (V, bool) {
 
 // What a signature's name begins with: the kind of key.
 const (
-	tagSPKI  = 1 // SubjectPublicKeyInfo of a certificate
-	tagPoint = 2 // x ‖ y of an attestation key
+	tagSPKI   = 1 // SubjectPublicKeyInfo of a certificate; signs a digest
+	tagPoint  = 2 // x ‖ y of an attestation key; signs a digest
+	tagReport = 3 // SubjectPublicKeyInfo; signs a QE report, which is named whole
 )
 
-// signatureName names a signature by key, digest and signature bytes. The
-// key's length stands before it, so that no two triples look alike.
-func signatureName(tag byte, key []byte, digest *[32]byte, sig []byte) [32]byte {
-	b := make([]byte, 0, 256) // enough for P-256, and then not on the heap
+// signatureName names a signature by key, what it signs (of one length for each
+// tag) and the signature's bytes. The key's length stands before it, so that no
+// two triples look alike.
+func signatureName(tag byte, key, signed, sig []byte) [32]byte {
+	b := make([]byte, 0, 640) // enough for P-256, and then not on the heap
 	b = append(b, tag, byte(len(key)>>8), byte(len(key)))
 	b = append(b, key...)
-	b = append(b, digest[:]...)
+	b = append(b, signed...)
 	b = append(b, sig...)
 	return sha256.Sum256(b)
 }
@@ -116,7 +118,7 @@ func (f *Facts) holds(spki []byte, key *ecdsa.PublicKey, digest [32]byte, sig []
 	if f == nil {
 		return ecdsa.VerifyASN1(key, digest[:], sig)
 	}
-	name := signatureName(tagSPKI, spki, &digest, sig)
+	name := signatureName(tagSPKI, spki, digest[:], sig)
 	if f.remembers(name) {
 		return true
 	}
@@ -127,10 +129,25 @@ func (f *Facts) holds(spki []byte, key *ecdsa.PublicKey, digest [32]byte, sig []
 	return true
 }
 
+// reported reports whether a PCK key, whose SubjectPublicKeyInfo is spki, signed
+// a QE report with r ‖ s, from memory if it can.
+func (f *Facts) reported(spki []byte, key *ecdsa.PublicKey, report []byte, rs *[64]byte) bool {
+	name := signatureName(tagReport, spki, report, rs[:])
+	if f.remembers(name) {
+		return true
+	}
+	digest := sha256.Sum256(report)
+	if !ecdsa.VerifyASN1(key, digest[:], signatureDER(rs[:])) {
+		return false
+	}
+	f.remember(name)
+	return true
+}
+
 // attested checks that an attestation key (x ‖ y) signed digest with r ‖ s,
 // from memory if it can.
 func (f *Facts) attested(point *[64]byte, digest [32]byte, rs *[64]byte) error {
-	name := signatureName(tagPoint, point[:], &digest, rs[:])
+	name := signatureName(tagPoint, point[:], digest[:], rs[:])
 	if f.remembers(name) {
 		return nil
 	}
