@@ -26,6 +26,8 @@ type Facts struct {
 	chains memory[string, certified]
 	// statements, by content and certificates, to the root that vouches.
 	statements memory[statementName, rootID]
+	// points are attestation keys whose signatures verified, by x ‖ y.
+	points memory[[64]byte, *ecdsa.PublicKey]
 	// opened are lists of roots whose keys are ready for use.
 	opened []openedRoots
 }
@@ -51,12 +53,13 @@ const (
 )
 
 // NewFacts returns an empty memory for about capacity signatures, 32 bytes
-// each, and at most a sixteenth as many certificate chains and statements.
+// each, and at most a sixteenth as many chains, statements and keys.
 func NewFacts(capacity int) *Facts {
 	return &Facts{
 		signatures: memory[[32]byte, struct{}]{limit: capacity / 2},
 		chains:     memory[string, certified]{limit: min(capacity/16, maxChains) / 2},
 		statements: memory[statementName, rootID]{limit: capacity / 16 / 2},
+		points:     memory[[64]byte, *ecdsa.PublicKey]{limit: capacity / 16 / 2},
 	}
 }
 
@@ -151,15 +154,42 @@ func (f *Facts) attested(point *[64]byte, digest [32]byte, rs *[64]byte) error {
 	if f.remembers(name) {
 		return nil
 	}
-	key, err := pointOf(point)
-	if err != nil {
-		return err
+	key := f.point(point)
+	if key == nil {
+		var err error
+		if key, err = pointOf(point); err != nil {
+			return err
+		}
 	}
 	if !ecdsa.VerifyASN1(key, digest[:], signatureDER(rs[:])) {
 		return rats.Errorf(rats.BadSignature, "the attestation key did not sign this quote")
 	}
-	f.remember(name)
+	f.rememberPoint(name, point, key)
 	return nil
+}
+
+// point returns an attestation key that was met before, or nil.
+func (f *Facts) point(raw *[64]byte) *ecdsa.PublicKey {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key, _ := f.points.get(*raw)
+	return key
+}
+
+// rememberPoint remembers a signature and the attestation key that made it.
+func (f *Facts) rememberPoint(name [32]byte, raw *[64]byte, key *ecdsa.PublicKey) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.signatures.put(name, struct{}{})
+	if _, known := f.points.get(*raw); !known {
+		f.points.put(*raw, key)
+	}
 }
 
 // pointOf reads x ‖ y as a P-256 key.
