@@ -63,6 +63,7 @@ func (s *Statement) readCRL() error {
 		// It can turn the list into a partial or indirect one.
 		return crlError(rats.Unsupported, "with a critical extension")
 	}
+	// Entries are not taken apart: revoked reads them where they stand.
 	s.crl = &x509.RevocationList{
 		Raw: body, RawTBSRevocationList: list.tbs, RawIssuer: list.issuer,
 		SignatureAlgorithm: x509.ECDSAWithSHA256, Signature: list.signature,

@@ -39,7 +39,7 @@ func parseIdentity(inner value) (*Identity, error) {
 	case "QVE":
 		id.ID = "QVE"
 	default:
-		o.fail("id %q is not an enclave of Intel's", name)
+		o.fail("id %s is not an enclave of Intel's", excerpt(name))
 	}
 	id.Issued, id.NextUpdate = o.time("issueDate"), o.time("nextUpdate")
 	id.EvaluationDataNumber = uint32(o.number("tcbEvaluationDataNumber", 1<<31)) //nolint:gosec // bounded

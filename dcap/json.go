@@ -42,6 +42,15 @@ func (d *document) string(n int) []byte {
 // after returns the node after value n and all its parts.
 func (d *document) after(n int) int { return int(d.nodes[n].next) }
 
+// excerpt quotes the beginning of what a statement says for an error's text.
+func excerpt(content []byte) string {
+	const most = 64
+	if len(content) > most {
+		return strconv.Quote(string(content[:most])) + " and so on"
+	}
+	return strconv.Quote(string(content))
+}
+
 // named reports whether the name that node n is says name, which has no
 // backslash.
 func (d *document) named(n int, name string) bool {
@@ -323,7 +332,7 @@ func (o *object) status(name string, allowed func([]byte) (rats.TCBStatus, bool)
 	word := o.content(name)
 	s, ok := allowed(word)
 	if !ok {
-		o.fail("%s %q is no status of its kind", name, word)
+		o.fail("%s %s is no status of its kind", name, excerpt(word))
 	}
 	return s
 }

@@ -138,14 +138,24 @@ func awkward() []string {
 	for i := range 30 {
 		many = append(many, fmt.Sprintf(`"m%d":%d`, i, i))
 	}
-	return []string{
+	var out []string
+	for n := range 18 {
+		for _, c := range []string{"", "\x1f", "\x7f", `\"`, `\x`, `\u12`, `\u00e9`, "\u00e9", "\xc3", "\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80"} {
+			out = append(out, `["`+strings.Repeat("a", n)+c+`"]`, `["`+strings.Repeat("a", n)+c+`bcdefghi"]`, `["`+strings.Repeat("a", n)+c)
+		}
+	}
+	for _, number := range []string{"-", "-0", "-a", "00", "-01", "1.", ".5", "1.5.5", "1e", "1E+", "1e-7", "1E007", "0e0", "0x1", "1_0", "+1", "--1", "1-", "Infinity", "NaN"} {
+		out = append(out, number, "["+number+"]")
+	}
+	return append(out, []string{
 		``, ` `, `{}`, `[]`, `null`, `0`, `"x"`, `{"a":1}x`, `{"a":1}{}`, "\ufeff{}", `{"a":1,}`, `[1,]`, `{,}`, `{"a"}`, `{"a" 1}`,
 		`{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"a":1,"A":2}`, `{"":1,"":2}`, `{"\ud800":1,"\udbff":2}`, `{"a":{"b":1,"b":1}}`,
 		`[{"a":1,"a":1}]`, `{"a":"\\"}`, `{"a":"\\\""}`, `{"a":"\"}","b":2}`, `{"a\\":1,"a\"":2}`, `{"a":"[{,:"}`, "{\"a\":\t1 ,\n\"b\" : [ 1 , {} ] }",
 		`{"a":-1}`, `{"a":1e5}`, `{"a":01}`, `{"a":1.0}`, `{"a":+1}`, `{"a":tru}`, `{"a":true,"b":false,"c":null}`, "{\"a\":\"\x01\"}", "\"\xff\"",
 		`"\u00e9"`, `"é"`, `"\ud83d\ude00"`, "{\"a\":\"\u2028\"}", deep(maxDepth), deep(maxDepth + 1), `{"a":` + deep(maxDepth) + `}`, deep(12000),
 		`{` + strings.Join(many, ",") + `}`, `{` + strings.Join(many, ",") + `,"m7":0}`, `[1 2]`, `{"a":1 "b":2}`, `[` + strings.Repeat("1,", 40) + `1]`,
-	}
+		`{"\u0061\/\b\f\n\r\t\"\\":"\uD83D\uDE00\uD83D\u0041\uDE00"}`, `nul`, `nullx`, `[true,false,null]`, `truefalse`, "[\v1]", "[1,\u00a02]", `"\U0041"`,
+	}...)
 }
 
 func TestJSONIsSplitAsEncodingJSONReadsIt(t *testing.T) {

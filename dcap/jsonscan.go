@@ -199,7 +199,7 @@ func (s *scanner) scanName(first, keys int) {
 	if slices.Contains(s.keys[keys:], key) {
 		for n := first; n < this; n = s.after(n + 1) {
 			if bytes.Equal(s.string(n), content) {
-				s.fail("has member %q twice", content)
+				s.fail("has member %s twice", excerpt(content))
 			}
 		}
 	}
@@ -231,7 +231,7 @@ func (s *scanner) unique(first, members int) {
 	slices.SortFunc(names, bytes.Compare)
 	for i := 1; i < len(names); i++ {
 		if bytes.Equal(names[i], names[i-1]) {
-			s.fail("has member %q twice", names[i])
+			s.fail("has member %s twice", excerpt(names[i]))
 		}
 	}
 }

@@ -3,7 +3,6 @@
 package dcap
 
 import (
-	"bytes"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -31,8 +30,8 @@ func realFiles(t testing.TB, pattern string) []string {
 	return files
 }
 
-// real returns the first of them.
-func real(t testing.TB, pattern string) []byte {
+// realFile returns the first of them.
+func realFile(t testing.TB, pattern string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(realFiles(t, pattern)[0])
 	if err != nil {
@@ -72,9 +71,9 @@ const (
 )
 
 func BenchmarkParseTCBInfo(b *testing.B) {
-	for name, file := range map[string]string{"SGX": infoSGX, "SGXv2": infoSGXOld, "TDX": infoTDX} {
-		data := real(b, file)
-		b.Run(name, func(b *testing.B) {
+	for _, bb := range []struct{ name, file string }{{"SGX", infoSGX}, {"SGXv2", infoSGXOld}, {"TDX", infoTDX}} {
+		data := realFile(b, bb.file)
+		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
@@ -91,9 +90,9 @@ func BenchmarkParseTCBInfo(b *testing.B) {
 }
 
 func BenchmarkParseIdentity(b *testing.B) {
-	for name, file := range map[string]string{"QE": identityQE, "TD_QE": identityTD} {
-		data := real(b, file)
-		b.Run(name, func(b *testing.B) {
+	for _, bb := range []struct{ name, file string }{{"QE", identityQE}, {"TD_QE", identityTD}} {
+		data := realFile(b, bb.file)
+		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
@@ -112,9 +111,9 @@ func BenchmarkParseIdentity(b *testing.B) {
 // BenchmarkParseCRL includes the digest of what the signature covers, as
 // reading a list does.
 func BenchmarkParseCRL(b *testing.B) {
-	for name, file := range map[string]string{"root": crlRoot, "pck": crlPlatform} {
-		data := real(b, file)
-		b.Run(name, func(b *testing.B) {
+	for _, bb := range []struct{ name, file string }{{"root", crlRoot}, {"pck", crlPlatform}} {
+		data := realFile(b, bb.file)
+		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
@@ -128,11 +127,11 @@ func BenchmarkParseCRL(b *testing.B) {
 }
 
 func BenchmarkRevoked(b *testing.B) {
-	s := Statement{endorsement: rats.Endorsement{Kind: rats.PCKCRL, Body: real(b, crlPlatform)}}
+	s := Statement{endorsement: rats.Endorsement{Kind: rats.PCKCRL, Body: realFile(b, crlPlatform)}}
 	if err := s.readCRL(); err != nil {
 		b.Fatal(err)
 	}
-	serial := pckOf(b, real(b, "quotes/sgx/sgx_v3_00606A000000_plat_prod_187b50a4.bin")).SerialNumber
+	serial := pckOf(b, realFile(b, "quotes/sgx/sgx_v3_00606A000000_plat_prod_187b50a4.bin")).SerialNumber
 	b.ReportAllocs()
 	for b.Loop() {
 		if revoked(s.crl, serial) {
@@ -142,15 +141,15 @@ func BenchmarkRevoked(b *testing.B) {
 }
 
 func BenchmarkParsePCKExtension(b *testing.B) {
-	for name, file := range map[string]string{
-		"platform":  "quotes/sgx/sgx_v3_00606A000000_plat_prod_187b50a4.bin",
-		"processor": "quotes/sgx/sgx_v3_00906EA10000_proc_prod_5de6ba42.bin",
+	for _, bb := range []struct{ name, file string }{
+		{"platform", "quotes/sgx/sgx_v3_00606A000000_plat_prod_187b50a4.bin"},
+		{"processor", "quotes/sgx/sgx_v3_00906EA10000_proc_prod_5de6ba42.bin"},
 	} {
-		cert := pckOf(b, real(b, file))
+		cert := pckOf(b, realFile(b, bb.file))
 		if cert == nil {
 			b.Fatal("no PCK certificate")
 		}
-		b.Run(name, func(b *testing.B) {
+		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := parsePCKExtension(cert); err != nil {
@@ -161,7 +160,8 @@ func BenchmarkParsePCKExtension(b *testing.B) {
 	}
 }
 
-// BenchmarkParseHostileJSON: a mebibyte that asks for as much memory as it can.
+// BenchmarkParseHostileJSON reads a mebibyte that asks for as much memory as it
+// can.
 func BenchmarkParseHostileJSON(b *testing.B) {
 	for name, data := range hostileJSON() {
 		b.Run(name, func(b *testing.B) {
@@ -174,24 +174,4 @@ func BenchmarkParseHostileJSON(b *testing.B) {
 			}
 		})
 	}
-}
-
-// hostileJSON returns statements of a mebibyte each that make much of every
-// byte: values, names, escapes, depth and numbers of objects.
-func hostileJSON() map[string][]byte {
-	return map[string][]byte{
-		"values": filled("0,", "0"), "lists": filled("[],", "0"), "objects": filled(`{"":0},`, "0"), "commas": filled(`,`, `"`),
-	}
-}
-
-// filled returns a statement of maxJSON bytes that repeats a part in a list, or
-// in a string if it ends with a quote.
-func filled(part, end string) []byte {
-	open := `{"tcbInfo":{"x":[`
-	if end == `"` {
-		open += `"`
-	}
-	closing := end + `]},"signature":"` + string(bytes.Repeat([]byte("0"), 128)) + `"}`
-	n := (maxJSON - len(open) - len(closing)) / len(part)
-	return append(append([]byte(open), bytes.Repeat([]byte(part), n)...), closing...)
 }

@@ -95,7 +95,7 @@ func parseTCBInfo(inner value) (*TCBInfo, error) {
 		case "TDX":
 			t.TEE = rats.TDX
 		default:
-			o.fail("id %q is neither SGX nor TDX", id)
+			o.fail("id %s is neither SGX nor TDX", excerpt(id))
 		}
 	case 2:
 		if o.has("id") {
