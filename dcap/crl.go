@@ -224,7 +224,7 @@ func revoked(list *x509.RevocationList, serial *big.Int) bool {
 	var want []byte // the number in DER
 	if n := serial.BitLen()/8 + 1; serial.Sign() >= 0 && n < 0x80 {
 		want = short[:2+n]
-		want[0], want[1] = tagInteger, byte(n)
+		want[0], want[1] = tagInteger, byte(n) //nolint:gosec // below 128
 		serial.FillBytes(want[2:])
 	} else {
 		want, _ = asn1.Marshal(serial) // an integer cannot fail

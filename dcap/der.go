@@ -81,17 +81,6 @@ func (d *der) longLength(size int) (contents, length int) {
 	return contents, length
 }
 
-// element reads an element with the given tag, header included.
-func (d *der) element(tag byte) []byte {
-	start := d.at
-	if got, _ := d.next(); d.failed || got != tag {
-		d.at = start
-		d.fail()
-		return nil
-	}
-	return d.text[start:d.at:d.at]
-}
-
 // take reads the contents of an element with the given tag.
 func (d *der) take(tag byte) []byte {
 	start := d.at

@@ -127,7 +127,7 @@ func hex4(digits []byte) (r rune, ok bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(string(digits[:4]), 16, 16)
-	return rune(n), err == nil //nolint:gosec // 16 bits
+	return rune(n), err == nil
 }
 
 // object reads members of one JSON object by their exact names and keeps the
