@@ -22,23 +22,27 @@ build: ## build bin/attesteer
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/attesteer ./cmd/attesteer
 
 .PHONY: test
-test: ## vet, then every test under the race detector in random order
+test: ## vet, every test under the race detector in random order, and the comparison with other verifiers
 	@if [ -n "$$CI" ] && ! command -v chromium >/dev/null; then \
 		echo "error: no chromium found, and the pages are tested in a real one" >&2; \
 		echo "hint: apt-get install -y chromium, or run .ci/run, which does so" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) ./...
+	cd differential && $(GO) vet ./... && $(GO) test -shuffle=on -timeout $(TIMEOUT) ./...
 
 .PHONY: lint
 lint: ## formatting, tidiness and the linters of .golangci.yml
 	@files=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
 		[ -z "$$files" ] || { echo "error: not formatted: $$files" >&2; echo "hint: gofmt -w ." >&2; exit 1; }
 	$(GO) mod tidy -diff
+	cd differential && $(GO) mod tidy -diff
 	$(GO) tool -modfile=tools/go.mod golangci-lint run
+	cd differential && $(GO) tool -modfile=../tools/go.mod golangci-lint run -c ../.golangci.yml
 
 .PHONY: bench
-bench: ## every benchmark, with allocations
+bench: ## every benchmark, with allocations, and other verifiers beside
 	$(GO) test -run '^$$' -bench . -benchmem -timeout $(TIMEOUT) ./...
+	cd differential && $(GO) test -run '^$$' -bench . -benchmem -timeout $(TIMEOUT) ./...
 
 .PHONY: figures
 figures: ## what docs/benchmarks.md shows of a whole node, one pass each
@@ -54,17 +58,19 @@ fuzz: ## each fuzz target for FUZZTIME
 	done
 
 .PHONY: wasm
-wasm: ## build what must run in a browser and hold it to its size budget
-	$(GO) test -run '^TestVerificationFitsABrowser$$' -v .
+wasm: ## build bin/attesteer.wasm, for browsers and Node, and hold it to its size budget
+	GOOS=js GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -o bin/attesteer.wasm ./cmd/attesteer-wasm
+	$(GO) test -run '^TestVerificationFitsABrowser' -v .
 
 .PHONY: generate
 generate: ## write generated files anew
 	$(GO) generate ./...
 
 .PHONY: tidy
-tidy: ## format, and tidy both modules
+tidy: ## format, and tidy the three modules
 	gofmt -w .
 	$(GO) mod tidy
+	cd differential && $(GO) mod tidy
 	cd tools && $(GO) mod tidy
 
 .PHONY: clean
