@@ -109,7 +109,7 @@ func Appraise(q *quote.Quote, set *Set, opt Options, at time.Time) *Appraisal {
 	}
 	a := &appraisal{journal: newJournal(), q: q, set: set, opt: opt, at: at, memo: opt.Facts, out: &Appraisal{}}
 	if a.memo == nil {
-		a.memo = NewFacts(64)
+		a.memo = forOnce()
 	}
 	a.run()
 	a.out.Checks, a.out.Err = a.checks, a.first

@@ -49,12 +49,20 @@ type hashed struct {
 	sum [32]byte
 }
 
+// find returns the certificate with these bytes, or nil.
+func (known certificates) find(der []byte) *hashed {
+	for _, c := range known {
+		if bytes.Equal(c.Raw, der) {
+			return c
+		}
+	}
+	return nil
+}
+
 // parse reads one DER certificate, from memory if it can.
 func (known *certificates) parse(der []byte) (*hashed, error) {
-	for _, c := range *known {
-		if bytes.Equal(c.Raw, der) {
-			return c, nil
-		}
+	if c := known.find(der); c != nil {
+		return c, nil
 	}
 	c, err := parseCertificate(der)
 	if err != nil {

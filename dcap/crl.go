@@ -5,7 +5,6 @@ package dcap
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/asn1"
 	"math/big"
 	"time"
@@ -26,6 +25,7 @@ const (
 )
 
 // revocationList is what counts of a list. All bytes are parts of the list's.
+// Entries are not taken apart: revoked reads them where they stand.
 type revocationList struct {
 	tbs       []byte // what the signature covers
 	algorithm []byte // contents of the AlgorithmIdentifier, inside and outside
@@ -63,12 +63,7 @@ func (s *Statement) readCRL() error {
 		// It can turn the list into a partial or indirect one.
 		return crlError(rats.Unsupported, "with a critical extension")
 	}
-	// Entries are not taken apart: revoked reads them where they stand.
-	s.crl = &x509.RevocationList{
-		Raw: body, RawTBSRevocationList: list.tbs, RawIssuer: list.issuer,
-		SignatureAlgorithm: x509.ECDSAWithSHA256, Signature: list.signature,
-		ThisUpdate: list.thisUpdate, NextUpdate: list.nextUpdate, AuthorityKeyId: list.keyID,
-	}
+	s.crl = list
 	s.issued, s.nextUpdate = list.thisUpdate, list.nextUpdate
 	s.inner, s.signature = sha256.Sum256(list.tbs), list.signature
 	if s.issuer != nil {
@@ -219,7 +214,7 @@ func (list *revocationList) readListExtension(id []byte, value *der) {
 // revoked reports whether a list that readCRL has read holds a serial number.
 // The list is walked: that takes less than to make an index of a list that few
 // certificates are held against.
-func revoked(list *x509.RevocationList, serial *big.Int) bool {
+func revoked(list *revocationList, serial *big.Int) bool {
 	var short [2 + 0x7f]byte
 	var want []byte // the number in DER
 	if n := serial.BitLen()/8 + 1; serial.Sign() >= 0 && n < 0x80 {
@@ -229,9 +224,9 @@ func revoked(list *x509.RevocationList, serial *big.Int) bool {
 	} else {
 		want, _ = asn1.Marshal(serial) // an integer cannot fail
 	}
-	entries := revokedEntries(list.RawTBSRevocationList)
+	entries := revokedEntries(list.tbs)
 	for entries.more() {
-		if _, contents := entries.next(); bytes.HasPrefix(list.RawTBSRevocationList[contents:], want) {
+		if _, contents := entries.next(); bytes.HasPrefix(list.tbs[contents:], want) {
 			return true
 		}
 	}

@@ -55,19 +55,18 @@ func holdAgainstX509(t testing.TB, body []byte) (taken, takenByX509 bool) {
 		t.Fatalf("taken, and crypto/x509 refuses it: %x", body)
 	}
 	got := s.crl
-	if !got.ThisUpdate.Equal(want.ThisUpdate) || !got.NextUpdate.Equal(want.NextUpdate) ||
+	if !got.thisUpdate.Equal(want.ThisUpdate) || !got.nextUpdate.Equal(want.NextUpdate) ||
 		!s.issued.Equal(want.ThisUpdate) || !s.nextUpdate.Equal(want.NextUpdate) {
-		t.Fatalf("from %s until %s, want %s and %s", got.ThisUpdate, got.NextUpdate, want.ThisUpdate, want.NextUpdate)
+		t.Fatalf("from %s until %s, want %s and %s", got.thisUpdate, got.nextUpdate, want.ThisUpdate, want.NextUpdate)
 	}
-	if got.ThisUpdate.Location() != time.UTC || got.NextUpdate.Location() != time.UTC {
+	if got.thisUpdate.Location() != time.UTC || got.nextUpdate.Location() != time.UTC {
 		t.Fatal("a time that is not in UTC")
 	}
 	for what, pair := range map[string][2][]byte{
-		"list":      {got.Raw, want.Raw},
-		"signed":    {got.RawTBSRevocationList, want.RawTBSRevocationList},
-		"issuer":    {got.RawIssuer, want.RawIssuer},
+		"signed":    {got.tbs, want.RawTBSRevocationList},
+		"issuer":    {got.issuer, want.RawIssuer},
 		"signature": {s.signature, want.Signature},
-		"key":       {got.AuthorityKeyId, want.AuthorityKeyId},
+		"key":       {got.keyID, want.AuthorityKeyId},
 	} {
 		if !bytes.Equal(pair[0], pair[1]) {
 			t.Fatalf("%s: %x, want %x", what, pair[0], pair[1])
@@ -81,9 +80,9 @@ func holdAgainstX509(t testing.TB, body []byte) (taken, takenByX509 bool) {
 	return true, true
 }
 
-func sameSerials(t testing.TB, got *x509.RevocationList, want []x509.RevocationListEntry) {
+func sameSerials(t testing.TB, got *revocationList, want []x509.RevocationListEntry) {
 	t.Helper()
-	entries := revokedEntries(got.RawTBSRevocationList)
+	entries := revokedEntries(got.tbs)
 	for i := range want {
 		entry := entries.open(tagSequence)
 		if serial := signedInteger(entry.integer(tagInteger)); entry.failed || serial.Cmp(want[i].SerialNumber) != 0 {

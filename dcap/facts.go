@@ -56,12 +56,16 @@ const (
 // each, and at most a sixteenth as many chains, statements and keys.
 func NewFacts(capacity int) *Facts {
 	return &Facts{
-		signatures: memory[[32]byte, struct{}]{limit: capacity / 2},
-		chains:     memory[string, certified]{limit: min(capacity/16, maxChains) / 2},
-		statements: memory[statementName, rootID]{limit: capacity / 16 / 2},
-		points:     memory[[64]byte, *ecdsa.PublicKey]{limit: capacity / 16 / 2},
+		signatures: memory[[32]byte, struct{}]{limit: max(1, capacity/2)},
+		chains:     memory[string, certified]{limit: max(1, min(capacity/16, maxChains)/2)},
+		statements: memory[statementName, rootID]{limit: max(1, capacity/16/2)},
+		points:     memory[[64]byte, *ecdsa.PublicKey]{limit: max(1, capacity/16/2)},
 	}
 }
+
+// forOnce returns a memory for one appraisal: of signatures alone, since nothing
+// else is met twice.
+func forOnce() *Facts { return &Facts{signatures: memory[[32]byte, struct{}]{limit: 64}} }
 
 // memory is a bounded map of two generations: when the young one is full it
 // becomes the old one, and what was old and not asked for since is dropped.
@@ -82,6 +86,9 @@ func (m *memory[K, V]) get(name K) (V, bool) {
 }
 
 func (m *memory[K, V]) put(name K, v V) {
+	if m.limit == 0 {
+		return
+	}
 	if m.young == nil || len(m.young) >= m.limit {
 		m.old, m.young = m.young, make(map[K]V)
 	}
@@ -93,7 +100,11 @@ func recall[V any](m *memory[string, V], text []byte) (V, bool) {
 	if v, ok := m.young[string(text)]; ok {
 		return v, true
 	}
-	return m.get(string(text))
+	v, ok := m.old[string(text)]
+	if ok {
+		m.put(string(text), v)
+	}
+	return v, ok
 }
 
 // What a signature's name begins with: the kind of key.
@@ -243,7 +254,7 @@ func (f *Facts) chain(text []byte, roots []root) (*chain, *root) {
 
 // keepChain remembers a chain that a root vouched for.
 func (f *Facts) keepChain(text []byte, c *chain, r *root) {
-	if f == nil || len(text) > maxChainText {
+	if f == nil || f.chains.limit == 0 || len(text) > maxChainText {
 		return
 	}
 	f.mu.Lock()

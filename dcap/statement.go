@@ -28,7 +28,7 @@ type Statement struct {
 	tcbInfo  *TCBInfo
 	identity *Identity
 	numbers  *NumberList
-	crl      *x509.RevocationList
+	crl      *revocationList
 	// pck is the platform's certificate with its CA, not yet verified.
 	pck *chain
 
@@ -56,7 +56,7 @@ type Parser struct {
 
 // Parse is the function of the same name.
 func (p *Parser) Parse(e rats.Endorsement) (*Statement, error) {
-	e = cloned(e) // what was parsed keeps pointing into it
+	e = p.known.cloned(e) // what was parsed keeps pointing into it
 	s := &Statement{endorsement: e, digest: e.Digest(), key: rats.EndorsementKey{Kind: e.Kind}}
 	s.name = statementName{kind: e.Kind, body: s.digest}
 	var read func() error
@@ -83,10 +83,17 @@ func (p *Parser) Parse(e rats.Endorsement) (*Statement, error) {
 	return s, nil
 }
 
-func cloned(e rats.Endorsement) rats.Endorsement {
+// cloned returns a copy that shares nothing with e. Certificates that were read
+// before are their own copy.
+func (known certificates) cloned(e rats.Endorsement) rats.Endorsement {
 	out := rats.Endorsement{Kind: e.Kind, Body: bytes.Clone(e.Body)}
 	for _, der := range e.Issuers {
-		out.Issuers = append(out.Issuers, bytes.Clone(der))
+		if c := known.find(der); c != nil {
+			der = c.Raw
+		} else {
+			der = bytes.Clone(der)
+		}
+		out.Issuers = append(out.Issuers, der)
 	}
 	return out
 }
@@ -207,7 +214,7 @@ func (s *Statement) verify(roots []root, facts *Facts) (*root, error) {
 		return s.pck.verify(roots, facts)
 	}
 	if s.issuer == nil {
-		r := rootNamed(roots, s.crl.RawIssuer)
+		r := rootNamed(roots, s.crl.issuer)
 		if r == nil {
 			return nil, rats.Errorf(rats.UntrustedRoot, "revocation list is not issued by a pinned root")
 		}
@@ -231,7 +238,7 @@ func (s *Statement) verify(roots []root, facts *Facts) (*root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.crl != nil && !bytes.Equal(s.crl.RawIssuer, s.issuer.RawSubject) {
+	if s.crl != nil && !bytes.Equal(s.crl.issuer, s.issuer.RawSubject) {
 		return nil, rats.Errorf(rats.UntrustedRoot, "revocation list names another issuer")
 	}
 	if !facts.holds(s.issuer.RawSubjectPublicKeyInfo, key, s.inner, s.signature) {
