@@ -167,7 +167,7 @@ func (l *lab) trust() []rats.TrustRoot {
 func (l *lab) evidence(edits ...func(*quote.Quote)) *quote.Quote {
 	l.t.Helper()
 	q := *l.quote
-	q.Signature = rawSignature(l.t, l.attestation, append(q.Header.AppendTo(nil), q.SGX.Marshal()...))
+	q.Signature = rawSignature(l.t, l.attestation, q.AppendSigned(nil))
 	q.QEReportSignature = rawSignature(l.t, l.pck.key, q.QEReport.Marshal())
 	for _, edit := range edits {
 		edit(&q)
