@@ -27,6 +27,7 @@ func reference(data []byte, got value, depth int) error {
 		return fmt.Errorf("%q is read as %q", data, got.raw)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber() // a number may be beyond any type of ours: it is JSON all the same
 	opening, err := d.Token()
 	if err != nil {
 		return errFaulty
