@@ -37,7 +37,8 @@ func ParseEndorsements(items ...rats.Endorsement) (*Endorsements, error) {
 }
 
 // JoinEndorsements returns one collection of what the parts hold, without
-// parsing any of it again.
+// parsing any of it again. Which number is standard is for the caller to say of
+// the whole.
 func JoinEndorsements(parts ...*Endorsements) *Endorsements {
 	out := &Endorsements{}
 	var statements []*dcap.Statement
@@ -48,6 +49,18 @@ func JoinEndorsements(parts ...*Endorsements) *Endorsements {
 		}
 	}
 	out.dcap = dcap.NewSet(statements...)
+	return out
+}
+
+// WithStandard returns the collection with the evaluation number that its source
+// serves as the standard one for a TEE: what a vendor's service answers when it
+// is asked for the standard update. [Policy.EvaluationNumber] says when it counts.
+func (en *Endorsements) WithStandard(tee rats.TEE, number uint32) *Endorsements {
+	out := &Endorsements{}
+	if en != nil {
+		out.items = en.items
+	}
+	out.dcap = en.set().WithStandard(tee, number)
 	return out
 }
 

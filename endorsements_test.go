@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -148,5 +149,29 @@ func TestThePinnedRootIsIntels(t *testing.T) {
 	roots[0].PublicKey[0] = 0
 	if attesteer.Roots()[0].PublicKey[0] == 0 {
 		t.Error("a caller can change the pinned root")
+	}
+}
+
+func TestTheSourceSaysWhichEvaluationNumberIsStandard(t *testing.T) {
+	raw, all := seed(t, "quote.bin"), everything(t)
+	r, err := verify(t, raw, all, lenient(), midsummer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := r.TCB.EvaluationDataNumber
+	standard := all.WithStandard(rats.SGX, newest-1)
+	for number, want := range map[dcap.EvaluationNumber]uint32{"": newest - 1, "standard": newest - 1, "early": newest} {
+		p := lenient()
+		p.AcceptTCB, p.EvaluationNumber = rats.TCBStatuses(), number
+		if r, err := verify(t, raw, standard, p, midsummer); err != nil || r.TCB.EvaluationDataNumber != want {
+			t.Errorf("%q: %v, want %d", number, err, want)
+		}
+	}
+	if r, err := verify(t, raw, all, lenient(), midsummer); err != nil || r.TCB.EvaluationDataNumber != newest {
+		t.Errorf("the first collection changed: %v", err)
+	}
+	var none *attesteer.Endorsements
+	if _, err := attesteer.Verify(attesteer.Evidence{Raw: raw}, none.WithStandard(rats.SGX, 1), lenient(), midsummer); rats.KindOf(err) != rats.EndorsementUnavailable {
+		t.Errorf("of nothing: %v", err)
 	}
 }
