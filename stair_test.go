@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"record":             4,
 	"tree":               4,
 	"endorse":            4,
+	"endorse/pcstest":    4,
 	"simtee":             4,
 	"registry":           5,
 	"proof":              5,
@@ -47,7 +48,7 @@ const serviceFloor = 6
 var browser = []string{"rats", "quote", "openenclave", "dcap", "", "record", "tree", "proof"}
 
 // network are the packages below the services that may reach it.
-var network = []string{"endorse", "client"}
+var network = []string{"endorse", "endorse/pcstest", "client"}
 
 // confined are foreign modules that only the named packages may import; an
 // empty list means that only tests may.
@@ -59,6 +60,7 @@ var confined = map[string][]string{
 	"github.com/rogpeppe/go-internal":     nil,
 	"pgregory.net/rapid":                  nil,
 	modulePath + "/simtee":                {"cmd/attesteer"},
+	modulePath + "/endorse/pcstest":       nil,
 	"github.com/spf13/cobra":              {"cmd/attesteer"},
 	"github.com/danielgtaylor/huma":       {"gateway"},
 	"github.com/creachadair/jrpc2":        {"gateway", "client"},
