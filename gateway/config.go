@@ -99,6 +99,10 @@ type Config struct {
 	Index    Index
 	// Source may be nil: then only what the ledger holds, and what is pushed, counts.
 	Source Source
+	// Vendor is a service in the network, asked only for genuine evidence for which
+	// ledger and Source have not enough; nil is none. What it gives counts beside
+	// an error that names what it does not.
+	Vendor Source
 	// Key is the registrar's, in whose name transactions are signed.
 	Key ed25519.PrivateKey
 	// Network is dev, test or main. On dev, JSON-RPC needs no token, since the

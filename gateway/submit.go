@@ -71,6 +71,9 @@ func (g *Gateway) submitEvidence(ctx context.Context, s record.Submission, forma
 	}
 	lacks := g.lacking(ctx, needs)
 	out, err := g.submitWith(ctx, lacks, &s)
+	if undecided(err) && g.cfg.Vendor != nil {
+		out, err = g.submitFetched(ctx, needs, lacks, &s, err)
+	}
 	if err == nil {
 		g.supplied.remember(wanted)
 	}
