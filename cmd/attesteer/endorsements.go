@@ -22,10 +22,10 @@ import (
 func (a *app) endorsementsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "endorsements",
-		Short: "Import, push and list vendors' signed statements about platforms",
+		Short: "Fetch, import, push and list vendors' signed statements about platforms",
 		Args:  cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.endorsementsImport(), a.endorsementsPush(), a.endorsementsList())
+	cmd.AddCommand(a.endorsementsImport(), a.endorsementsPush(), a.endorsementsList(), a.endorsementsFetch())
 	return cmd
 }
 

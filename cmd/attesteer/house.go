@@ -27,6 +27,9 @@ type house struct {
 	node    *ledger.Node
 	index   *explorer.Index
 	gateway *gateway.Gateway
+	// services are asked for endorsements; refreshed ends their renewal.
+	services  endorse.Services
+	refreshed func()
 }
 
 // openHouse starts what serve serves, bottom up. What it opened before an error
@@ -40,16 +43,19 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if err != nil {
 		return nil, homeError(err)
 	}
-	sources, err := a.sources(ctx, f, home)
-	if err != nil {
-		return nil, err
-	}
 	h = &house{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
 		}
 	}()
+	sources, err := a.sources(ctx, f, home)
+	if err != nil {
+		return h, err
+	}
+	if h.services, err = a.services(f, logger); err != nil {
+		return h, err
+	}
 	cfg := ledger.Config{
 		Home: home, Network: f.network, Clock: clock, Logger: logger,
 		Registrars: []record.Registrar{registrarOf(key)},
@@ -66,11 +72,17 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if h.index, err = explorer.OpenIndex(ctx, index, registry); err != nil {
 		return h, err
 	}
-	h.gateway, err = gateway.New(gateway.Config{
+	config := gateway.Config{
 		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
 		Network: f.network, Tokens: tokensFor(f.network, home), Logger: logger, Version: version().version,
 		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Network: f.network, Log: logger}),
-	})
+	}
+	if len(h.services) > 0 {
+		config.Vendor = h.services
+	}
+	if h.gateway, err = gateway.New(config); err == nil && len(h.services) > 0 {
+		h.refreshed = refreshing(h.services, ledgerShelf{registry, h.gateway}, logger)
+	}
 	return h, err
 }
 
@@ -83,6 +95,10 @@ func registrarOf(key ed25519.PrivateKey) record.Registrar {
 // close ends it top down.
 func (h *house) close() error {
 	var errs []error
+	if h.refreshed != nil {
+		h.refreshed()
+	}
+	h.services.Close()
 	if h.index != nil {
 		errs = append(errs, h.index.Close())
 	}
@@ -107,11 +123,19 @@ func homeError(err error) error {
 	}
 }
 
-// sources returns where this node takes the endorsements from that evidence
-// needs and the ledger lacks.
+// sources returns where on this machine the node takes the endorsements from
+// that evidence needs and the ledger lacks.
 func (a *app) sources(ctx context.Context, f serveFlags, home string) (endorse.Source, error) {
 	all := []endorse.Source{&importedFolder{dir: homeEndorsements(home), simulated: f.network == "dev"}}
+	simulated := f.network == "dev"
 	for _, name := range f.endorsements {
+		if isService(name) {
+			simulated = simulated && f.demo
+			continue
+		}
+		if err := notConf(name); err != nil {
+			return nil, err
+		}
 		folder, err := endorse.ReadFolder(ctx, name, trustedRoots(f.network == "dev"))
 		if err != nil {
 			return nil, fileError("read", name, err)
@@ -121,10 +145,29 @@ func (a *app) sources(ctx context.Context, f serveFlags, home string) (endorse.S
 		}
 		all = append(all, folder)
 	}
-	if f.network == "dev" {
+	if simulated {
 		all = append(all, simtee.Source{})
 	}
 	return endorse.Join(all...), nil
+}
+
+// services returns the vendors' services that the node asks, in their order.
+func (a *app) services(f serveFlags, logger *slog.Logger) (endorse.Services, error) {
+	var out endorse.Services
+	for _, name := range f.endorsements {
+		if !isService(name) {
+			continue
+		}
+		one, err := a.openService(name, f.service, endorse.PCSConfig{
+			Roots: trustedRoots(f.network == "dev"), Report: logFetches(logger),
+		})
+		if err != nil {
+			out.Close()
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, nil
 }
 
 // importedFolder is what "endorsements import" keeps in a home, read again when

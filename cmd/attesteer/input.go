@@ -8,8 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
+	"time"
 
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/endorse"
@@ -84,18 +83,55 @@ func trustedRoots(simulated bool) []rats.TrustRoot {
 	return append(attesteer.Roots(), simtee.Root())
 }
 
-// openSources reads the sources named by --endorsements.
-func (a *app) openSources(ctx context.Context, names []string, roots []rats.TrustRoot) ([]rats.Endorsement, error) {
+// openSources reads the folders named by --endorsements, and asks the services
+// among them for what evidence needs. What a service lacks is a warning: the
+// verdict says what follows from it.
+func (a *app) openSources(
+	ctx context.Context, ev attesteer.Evidence, f verifyFlags, policy attesteer.Policy, at time.Time,
+) (*attesteer.Endorsements, error) {
 	var items []rats.Endorsement
-	for _, name := range names {
-		if strings.Contains(name, "://") || filepath.Ext(name) == ".conf" {
-			return nil, usagef("--endorsements %s: only folders can be read by this version", name)
+	var services endorse.Services
+	defer func() { services.Close() }()
+	for _, name := range f.endorsements {
+		if err := notConf(name); err != nil {
+			return nil, err
 		}
-		folder, err := endorse.ReadFolder(ctx, name, roots)
+		if isService(name) {
+			one, err := a.openService(name, f.service, endorse.PCSConfig{Roots: policy.Roots, Evaluation: policy.EvaluationNumber})
+			if err != nil {
+				return nil, err
+			}
+			services = append(services, one)
+			continue
+		}
+		folder, err := endorse.ReadFolder(ctx, name, policy.Roots)
 		if err != nil {
 			return nil, fileError("read", name, err)
 		}
 		items = append(items, folder.All()...)
 	}
-	return items, nil
+	asked := services
+	needs, err := attesteer.Needs(ev)
+	if err != nil {
+		asked = nil // verification says what is wrong with the evidence
+	}
+	for _, one := range asked {
+		done := a.waiting("asking " + one.Name())
+		got, err := one.Endorsements(ctx, needs, at)
+		done()
+		if err != nil {
+			a.sayf("warning: %s", rats.AsError(err).Detail)
+		}
+		items = append(items, got...)
+	}
+	out, err := attesteer.ParseEndorsements(items...)
+	if err != nil {
+		return nil, err
+	}
+	for _, need := range needs {
+		if number, ok := services.Standard(need.TEE); ok {
+			out = out.WithStandard(need.TEE, number)
+		}
+	}
+	return out, ctx.Err()
 }

@@ -32,6 +32,7 @@ type serveFlags struct {
 	archive      bool
 	demo         bool
 	verbose      bool
+	service      serviceFlags
 }
 
 // defaultHome is where a node keeps its data unless it is told otherwise.
@@ -53,9 +54,14 @@ needed.
 
 Networks: dev accepts debug and simulated enclaves and takes any word as a
 token; test accepts debug enclaves; main neither. On test and main clients need
-a token from "attesteer token create".`,
+a token from "attesteer token create".
+
+--endorsements with a URL asks Intel's PCS, or a PCCS, for what evidence needs and
+the ledger lacks, and renews on the ledger what it holds before it ends. Where no
+URL is given a dev network makes those of simulated enclaves by itself.`,
 		Example: `  attesteer serve --network dev
   attesteer serve --network dev --clock 2025-06-20T10:55:00Z --endorsements ./collateral
+  attesteer serve --network main --endorsements https://api.trustedservices.intel.com
   attesteer serve --network main --home /var/lib/attesteer --listen 127.0.0.1:2000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -72,10 +78,11 @@ a token from "attesteer token create".`,
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "certificate chain in PEM, to serve https and wss")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "private key in PEM")
 	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")
-	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements to publish when evidence needs them (repeatable)")
+	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, or URL of a PCS or PCCS, to publish from when evidence needs them (repeatable)")
 	fl.BoolVar(&f.archive, "archive", false, "keep all blocks and evidence (this version keeps them always)")
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")
 	fl.BoolVar(&f.verbose, "verbose", false, "also log what the consensus engine does")
+	f.service.register(fl)
 	return cmd
 }
 

@@ -46,6 +46,7 @@ type verifyFlags struct {
 	evaluationNumber string
 	runtimeData      string
 	trustSimulated   bool
+	service          serviceFlags
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -54,25 +55,28 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify FILE",
 		Short: "Verify evidence from the vendor's root down",
 		Long: `verify judges evidence at a time, with the endorsements that it is given and no
-others: without --endorsements the answer is undecided (exit code 12), and no
-network is used. Without further flags only an up-to-date production enclave is
+others: without --endorsements the answer is undecided (exit code 12). No network
+is used unless a source is a URL, which is asked for what the evidence needs: that
+of Intel's PCS, or of a PCCS. Without further flags only an up-to-date production enclave is
 accepted.
 
 Exit codes: 0 accepted, 10 not genuine, 11 genuine but not accepted, 12
 undecided, 13 unsupported, 14 malformed.`,
 		Example: `  attesteer verify quote.bin --endorsements ./collateral
+  attesteer verify quote.bin --endorsements https://localhost:8081/sgx/certification/v4/
   attesteer verify quote.bin --endorsements ./collateral --at 2025-06-20T10:55:00Z --accept-tcb OutOfDate --allow-debug`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd, args[0], f) },
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.at, "at", "", "judge at this time, RFC 3339 (default: now)")
-	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, recognised by content (repeatable)")
+	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, recognised by content, or the URL of a PCS or PCCS (repeatable)")
 	fl.BoolVar(&f.allowDebug, "allow-debug", false, "accept debug enclaves, whose memory their host can read")
 	fl.StringSliceVar(&f.acceptTCB, "accept-tcb", nil, "TCB statuses to accept beside UpToDate, such as OutOfDate,SWHardeningNeeded")
 	fl.StringVar(&f.evaluationNumber, "evaluation-number", "", "N, standard, early or highest: which of several fitting endorsements to use")
 	fl.StringVar(&f.runtimeData, "runtime-data", "", "file whose SHA-256 must be the report data")
 	fl.BoolVar(&f.trustSimulated, "trust-simulated", false, "also trust the root of simulated enclaves, whose key everyone knows")
+	f.service.register(fl)
 	return cmd
 }
 
@@ -91,11 +95,7 @@ func (a *app) verify(cmd *cobra.Command, file string, f verifyFlags) error {
 	if err != nil {
 		return err
 	}
-	items, err := a.openSources(cmd.Context(), f.endorsements, policy.Roots)
-	if err != nil {
-		return err
-	}
-	endorsements, err := attesteer.ParseEndorsements(items...)
+	endorsements, err := a.openSources(cmd.Context(), ev, f, policy, at)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (a *app) verify(cmd *cobra.Command, file string, f verifyFlags) error {
 		}
 	}
 	if err != nil && len(f.endorsements) == 0 && rats.KindOf(err) == rats.EndorsementUnavailable {
-		return hinted{err, "name a folder of endorsements with --endorsements"}
+		return hinted{err, "name a folder of endorsements, or the URL of a PCS or PCCS, with --endorsements"}
 	}
 	return err
 }

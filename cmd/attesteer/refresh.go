@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/endorse"
+	"github.com/attesteer/attesteer/gateway"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// ledgerShelf is the ledger as the place where endorsements are kept.
+type ledgerShelf struct {
+	registry gateway.Registry
+	gateway  *gateway.Gateway
+}
+
+var _ endorse.Shelf = ledgerShelf{}
+
+// Held implements [endorse.Shelf].
+func (s ledgerShelf) Held() []attesteer.EndorsementInfo {
+	entries := s.registry.Endorsements()
+	out := make([]attesteer.EndorsementInfo, 0, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		out = append(out, attesteer.EndorsementInfo{
+			Key: e.Key, SHA256: e.SHA256, Issued: e.Issued.Time(), NextUpdate: e.NextUpdate.Time(),
+			ValidFrom: e.ValidFrom.Time(), ValidUntil: e.ValidUntil.Time(),
+		})
+	}
+	return out
+}
+
+// Publish implements [endorse.Shelf].
+func (s ledgerShelf) Publish(ctx context.Context, items []rats.Endorsement) error {
+	return s.gateway.Publish(ctx, items)
+}
+
+// refreshing renews the ledger's endorsements until the function that it
+// returns is called, which waits for the end of it.
+func refreshing(services endorse.Services, shelf ledgerShelf, logger *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	offset := time.Duration(shelf.registry.Genesis().ClockOffset) * time.Millisecond
+	r := endorse.Refresher{
+		Source: services, Shelf: shelf, Random: rand.Float64,
+		Now: func() time.Time { return time.Now().Add(offset) },
+		Report: func(published []rats.Endorsement, err error) {
+			if len(published) > 0 {
+				logger.LogAttrs(ctx, slog.LevelInfo, "endorsements were renewed on the ledger", slog.Int("count", len(published)))
+			}
+			if err != nil && ctx.Err() == nil {
+				logger.LogAttrs(ctx, slog.LevelWarn, "endorsements could not be renewed", slog.Any("error", err))
+			}
+		},
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// logFetches logs the calls of vendors' services.
+func logFetches(logger *slog.Logger) func(endorse.Event) {
+	return func(e endorse.Event) {
+		attrs := []slog.Attr{
+			slog.String("source", e.Source), slog.String("document", e.Document.String()), slog.Duration("took", e.Took),
+		}
+		level, words := slog.LevelWarn, "endorsement could not be fetched"
+		switch e.Outcome {
+		case endorse.Got, endorse.Same:
+			level, words = slog.LevelInfo, "endorsement fetched"
+			if e.Outcome == endorse.Same {
+				level = slog.LevelDebug
+			}
+			attrs = append(attrs, slog.Time("next_update", e.Info.NextUpdate), slog.Bool("stale", e.Stale))
+		case endorse.Refused:
+			words = "endorsement was fetched and is of no use"
+		}
+		if e.Err != nil {
+			attrs = append(attrs, slog.Any("error", e.Err))
+		}
+		logger.LogAttrs(context.Background(), level, words, attrs...) //nolint:sloglint // the call is not one caller's
+	}
+}
