@@ -16,10 +16,11 @@ func fits(key rats.EndorsementKey, need attesteer.Need) bool {
 	switch key.Kind {
 	case rats.TCBInfo:
 		return key.TEE == need.TEE && strings.EqualFold(key.Scope, hex.EncodeToString(need.FMSPC[:]))
-	case rats.QEIdentity:
+	case rats.QEIdentity, rats.EvaluationNumbers:
 		return key.TEE == need.TEE
 	case rats.PCKCRL:
-		return key.Scope == need.CA
+		// Evidence may carry its PCK certificate without the CA's.
+		return need.CA == "" || key.Scope == need.CA
 	case rats.RootCACRL:
 		return true
 	default:

@@ -56,12 +56,13 @@ type Refusal struct {
 // roots; nil stands for the vendors' pinned roots. Files are recognised by what
 // they contain, whatever their names and wherever in the folder they lie:
 //
-//   - TCB info and QE identities as PCS answers them (PCS API v4);
+//   - TCB info, QE identities and TCB evaluation data numbers as PCS answers
+//     them (PCS API v4);
 //   - CRLs in DER, in PEM, or in ASCII hex;
 //   - certificates in PEM, alone or in chains, also percent-encoded as in the
-//     headers of PCS, or in DER;
+//     headers of PCS, or in DER; those of platforms are endorsements themselves;
 //   - JSON that holds these in its fields, such as the bundles that libraries
-//     keep for one quote.
+//     keep for one quote, and the files of caches that keep a statement as text.
 //
 // A statement is returned once for each certificate in the folder that vouches
 // for it, since their dates may differ. A file that fits nothing, or whose

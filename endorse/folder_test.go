@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/endorse"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/simtee"
@@ -41,6 +42,19 @@ func simulated(t testing.TB) ([]rats.Endorsement, []rats.TrustRoot) {
 		t.Fatal(err)
 	}
 	return items, []rats.TrustRoot{simtee.Root()}
+}
+
+// simulatedFor returns what of it serves quotes of one TEE.
+func simulatedFor(t testing.TB, tee rats.TEE) ([]rats.Endorsement, []rats.TrustRoot) {
+	t.Helper()
+	items, roots := simulated(t)
+	return slices.DeleteFunc(items, func(e rats.Endorsement) bool {
+		info, err := attesteer.CheckEndorsement(e, roots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Key.TEE != "" && info.Key.TEE != tee
+	}), roots
 }
 
 // folderOf writes files into a new folder and reads it.
@@ -198,7 +212,7 @@ func bundle(t testing.TB, items []rats.Endorsement) map[string]string {
 }
 
 func TestABundleIsTakenApartToTheByte(t *testing.T) {
-	items, roots := simulated(t)
+	items, roots := simulatedFor(t, rats.SGX)
 	folder := endorse.Read("bundle.json", asJSON(bundle(t, items)), roots)
 	wantAll(t, folder, items)
 	if len(folder.Refusals()) != 0 {
@@ -207,7 +221,7 @@ func TestABundleIsTakenApartToTheByte(t *testing.T) {
 }
 
 func TestABrokenPartOfABundleDoesNotStopTheRest(t *testing.T) {
-	items, roots := simulated(t)
+	items, roots := simulatedFor(t, rats.SGX)
 	parts := bundle(t, items)
 	parts["pck_crl"] = parts["pck_crl"][:len(parts["pck_crl"])-20]
 	folder := endorse.Read("bundle.json", asJSON(parts), roots)
@@ -282,7 +296,7 @@ func TestAMissingCertificateIsNamed(t *testing.T) {
 }
 
 func TestASimulatedRootCountsOnlyWhereItIsNamed(t *testing.T) {
-	items, roots := simulated(t)
+	items, roots := simulatedFor(t, rats.SGX)
 	data := asJSON(bundle(t, items))
 	if n := len(endorse.Read("b", data, nil).All()); n != 0 {
 		t.Errorf("%d simulated endorsements are taken under the vendors' roots", n)
@@ -340,7 +354,7 @@ func TestBrokenEndorsementsAreNotForeign(t *testing.T) {
 }
 
 func TestAHostileFolderCostsLittle(t *testing.T) {
-	items, roots := simulated(t)
+	items, roots := simulatedFor(t, rats.SGX)
 	dir := t.TempDir()
 	deep := bytes.Repeat([]byte("["), 400_000)
 	nested := append(bytes.Repeat([]byte(`{"a":`), 2000), append([]byte("1"), bytes.Repeat([]byte("}"), 2000)...)...)
@@ -375,7 +389,7 @@ func TestAHostileFolderCostsLittle(t *testing.T) {
 }
 
 func TestAFolderBehindASymbolicLinkIsRead(t *testing.T) {
-	items, roots := simulated(t)
+	items, roots := simulatedFor(t, rats.SGX)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "real", "b"), asJSON(bundle(t, items)))
 	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {

@@ -8,6 +8,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -22,7 +24,7 @@ type collection struct {
 	statements []named[statement]
 	crls       []named[*x509.RevocationList]
 	// certificates are kept once each, by their DER.
-	certificates []*x509.Certificate
+	certificates []named[*x509.Certificate]
 	seen         map[[32]byte]bool
 	refusals     []Refusal
 }
@@ -50,7 +52,7 @@ func (c *collection) add(name string, data []byte) {
 	for _, cert := range p.certificates {
 		if id := sha256.Sum256(cert.Raw); !c.seen[id] {
 			c.seen[id] = true
-			c.certificates = append(c.certificates, cert)
+			c.certificates = append(c.certificates, named[*x509.Certificate]{name, cert})
 		}
 	}
 	for _, fault := range p.faults {
@@ -79,6 +81,11 @@ func (c *collection) pair(ctx context.Context, roots []rats.TrustRoot) (*Folder,
 			c.refuse(crl.name, false, err)
 		}
 	}
+	for _, cert := range m.platforms {
+		if err := m.platform(cert.value); err != nil {
+			c.refuse(cert.name, false, err)
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -95,7 +102,9 @@ type matcher struct {
 	// signers are certificates, issued by a root, that may sign statements;
 	// authorities those that may sign CRLs. Both in the order of their bytes.
 	signers, authorities []*x509.Certificate
-	items                []item
+	// platforms are certificates of platforms, in the order in which they came.
+	platforms []named[*x509.Certificate]
+	items     []item
 	// taken remembers, by digest, what became of each body, since the same
 	// statement often lies in several files.
 	taken map[[32]byte]error
@@ -104,11 +113,17 @@ type matcher struct {
 // sortCertificates keeps the certificates that a root signed. Only those can be
 // a TCB signing certificate or a PCK CA (Intel SGX PCK Certificate and CRL
 // Profile, section 2), so a folder full of foreign certificates costs one
-// signature check for each, not one for each pair with a statement.
-func (m *matcher) sortCertificates(all []*x509.Certificate) {
-	for _, cert := range all {
+// signature check for each, not one for each pair with a statement. Of the
+// others it keeps those that speak of a platform.
+func (m *matcher) sortCertificates(all []named[*x509.Certificate]) {
+	for _, c := range all {
+		cert := c.value
 		switch {
-		case !m.issuedByRoot(cert) || m.isRoot(cert):
+		case !m.issuedByRoot(cert):
+			if !cert.IsCA && hasSGXExtension(cert) {
+				m.platforms = append(m.platforms, c)
+			}
+		case m.isRoot(cert):
 		case cert.IsCA:
 			m.authorities = append(m.authorities, cert)
 		default:
@@ -118,6 +133,13 @@ func (m *matcher) sortCertificates(all []*x509.Certificate) {
 	byBytes := func(a, b *x509.Certificate) int { return bytes.Compare(a.Raw, b.Raw) }
 	slices.SortFunc(m.signers, byBytes)
 	slices.SortFunc(m.authorities, byBytes)
+}
+
+// hasSGXExtension reports whether a certificate has what makes it a PCK
+// certificate (Intel SGX PCK Certificate and CRL Profile, 1.3.5).
+func hasSGXExtension(cert *x509.Certificate) bool {
+	id := asn1.ObjectIdentifier{1, 2, 840, 113741, 1, 13, 1}
+	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(id) })
 }
 
 func (m *matcher) issuedByRoot(cert *x509.Certificate) bool {
@@ -144,14 +166,23 @@ func (m *matcher) isRoot(cert *x509.Certificate) bool {
 }
 
 func (m *matcher) statement(s statement) error {
-	e := rats.Endorsement{Kind: s.kind, Body: s.body}
+	e := rats.Endorsement{Kind: s.form.kind, Body: s.body}
 	return m.once(e, func() error {
 		if len(m.signers) == 0 {
 			return rats.Errorf(rats.UntrustedRoot, "no TCB signing certificate of a trusted root was found beside it: "+
 				"add the chain that comes with it, in PCS the header TCB-Info-Issuer-Chain "+
 				"or SGX-Enclave-Identity-Issuer-Chain")
 		}
-		return m.withEach(e, m.signers)
+		err := m.withEach(e, m.signers)
+		if rats.KindOf(err) == rats.Malformed {
+			// What nobody signed may say what it likes: that it is forged comes
+			// before what is wrong with its form.
+			if signed, known := s.signedBy(m.signers); known && !signed {
+				return rats.Errorf(rats.BadSignature, "%s: its signature does not verify, and it is malformed: %s",
+					e.Kind, rats.AsError(err).Detail)
+			}
+		}
+		return err
 	})
 }
 
@@ -166,19 +197,31 @@ func (m *matcher) crl(crl *x509.RevocationList) error {
 		if e.Kind == rats.RootCACRL {
 			return m.take(e)
 		}
-		var issuers []*x509.Certificate
-		for _, cert := range m.authorities {
-			if bytes.Equal(cert.RawSubject, crl.RawIssuer) {
-				issuers = append(issuers, cert)
-			}
-		}
-		if len(issuers) == 0 {
-			return rats.Errorf(rats.UntrustedRoot, "no certificate of its issuer %q under a trusted root "+
-				"was found beside it: add the chain that comes with it, "+
-				"in PCS the header SGX-PCK-CRL-Issuer-Chain", crl.Issuer.CommonName)
-		}
-		return m.withEach(e, issuers)
+		return m.withAuthority(e, crl.RawIssuer, crl.Issuer.CommonName, "SGX-PCK-CRL-Issuer-Chain")
 	})
+}
+
+func (m *matcher) platform(cert *x509.Certificate) error {
+	e := rats.Endorsement{Kind: rats.PCKCertificate, Body: cert.Raw}
+	return m.once(e, func() error {
+		return m.withAuthority(e, cert.RawIssuer, cert.Issuer.CommonName, "SGX-PCK-Certificate-Issuer-Chain")
+	})
+}
+
+// withAuthority takes e with each PCK CA of the issuer's name; header is where
+// PCS puts the certificate.
+func (m *matcher) withAuthority(e rats.Endorsement, issuer []byte, name, header string) error {
+	var issuers []*x509.Certificate
+	for _, cert := range m.authorities {
+		if bytes.Equal(cert.RawSubject, issuer) {
+			issuers = append(issuers, cert)
+		}
+	}
+	if len(issuers) == 0 {
+		return rats.Errorf(rats.UntrustedRoot, "%s: no certificate of its issuer %q under a trusted root "+
+			"was found beside it: add the chain that comes with it, in PCS the header %s", e.Kind, name, header)
+	}
+	return m.withEach(e, issuers)
 }
 
 // once answers for a body seen before with what became of it then.

@@ -31,7 +31,8 @@ type parts struct {
 }
 
 type statement struct {
-	kind rats.EndorsementKind
+	form statementForm
+	// body is in the API's form.
 	body []byte
 }
 
@@ -51,9 +52,13 @@ func recognise(data []byte) *parts {
 		p.takeDER(data) // as it is: DER may well end in a byte that looks like white space
 		return p
 	}
-	p.takeText(bytes.Trim(data, "\ufeff\x00 \t\r\n"), 0)
+	p.takeText(trimmed(data), 0)
 	return p
 }
+
+// trimmed drops what programs leave around a text: a byte order mark, white
+// space, and the NUL at the end of a chain.
+func trimmed(text []byte) []byte { return bytes.Trim(text, "\ufeff\x00 \t\r\n") }
 
 // looksLikeDER reports whether data begins as a sequence of 128 bytes or more
 // (X.690 section 8.1.3.5); no certificate or CRL is shorter, and no text has
@@ -114,26 +119,6 @@ func (p *parts) takeHex(text []byte) {
 	}
 }
 
-// statementForms are the ways in which a statement and its signature stand
-// together in an object: the API's own first, then the one that libraries use
-// for everything that goes with one quote. A statement is signed over its bytes
-// as sent, so they are cut out of the file and put into the API's form untouched.
-func statementForms() []statementForm {
-	return []statementForm{
-		{"tcbInfo", "signature", "tcbInfo", rats.TCBInfo},
-		{"enclaveIdentity", "signature", "enclaveIdentity", rats.QEIdentity},
-		{"tcb_info", "tcb_info_signature", "tcbInfo", rats.TCBInfo},
-		{"qe_identity", "qe_identity_signature", "enclaveIdentity", rats.QEIdentity},
-	}
-}
-
-type statementForm struct {
-	inner, signature string
-	// name is the inner object's key in the API's form.
-	name string
-	kind rats.EndorsementKind
-}
-
 // takeJSON looks through an array or object for statements, chains and CRLs.
 func (p *parts) takeJSON(text []byte, depth int) {
 	if depth > maxNesting {
@@ -164,11 +149,15 @@ func (p *parts) takeObject(text []byte, object map[string]json.RawMessage, depth
 		if inner == nil || signature == nil {
 			continue
 		}
-		body := form.body(inner, signature)
+		body, err := form.body(inner, signature)
 		if depth == 0 && len(object) == 2 && form.inner == form.name {
-			body = bytes.Clone(text) // the API's answer, byte for byte
+			body, err = bytes.Clone(text), nil // the API's answer, byte for byte
 		}
-		p.statements = append(p.statements, statement{form.kind, body})
+		if err != nil {
+			p.fault(rats.Malformed, "%s: %w", form.inner, err)
+		} else {
+			p.statements = append(p.statements, statement{form, body})
+		}
 		delete(object, form.inner)
 		delete(object, form.signature)
 	}
@@ -179,15 +168,6 @@ func (p *parts) takeObject(text []byte, object map[string]json.RawMessage, depth
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		p.takeValue(object[key], depth+1)
 	}
-}
-
-// body puts a statement into the API's form.
-func (f statementForm) body(inner, signature json.RawMessage) []byte {
-	var unquoted string
-	if json.Unmarshal(inner, &unquoted) == nil {
-		inner = json.RawMessage(unquoted)
-	}
-	return slices.Concat([]byte(`{"`+f.name+`":`), inner, []byte(`,"signature":`), signature, []byte(`}`))
 }
 
 // brokenJSON notes JSON that does not parse, if it seems to be about
@@ -210,7 +190,7 @@ func (p *parts) takeValue(value json.RawMessage, depth int) {
 	case '"':
 		var text string
 		if json.Unmarshal(value, &text) == nil {
-			p.takeText(bytes.TrimSpace([]byte(text)), depth)
+			p.takeText(trimmed([]byte(text)), depth)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func simulatedNeeds(t testing.TB) []attesteer.Need {
 }
 
 func TestAFolderGivesWhatAnAppraisalNeeds(t *testing.T) {
-	items, roots := simulated(t)
+	items, roots := simulatedFor(t, rats.SGX)
 	folder := endorse.Read("bundle", asJSON(bundle(t, items)), roots)
 	got, err := folder.Endorsements(t.Context(), simulatedNeeds(t), at())
 	if err != nil {
@@ -43,7 +43,7 @@ func TestAFolderGivesWhatAnAppraisalNeeds(t *testing.T) {
 }
 
 func TestAFolderGivesStaleEndorsementsToo(t *testing.T) {
-	items, roots := simulated(t)
+	items, roots := simulatedFor(t, rats.SGX)
 	folder := endorse.Read("bundle", asJSON(bundle(t, items)), roots)
 	got, err := folder.Endorsements(t.Context(), simulatedNeeds(t), at().AddDate(2, 0, 0))
 	if err != nil || len(got) != len(items) {
@@ -84,7 +84,7 @@ func TestAFolderKeepsBackWhatDoesNotFit(t *testing.T) {
 }
 
 func TestNoNeedsGiveNothing(t *testing.T) {
-	items, roots := simulated(t)
+	items, roots := simulatedFor(t, rats.SGX)
 	folder := endorse.Read("bundle", asJSON(bundle(t, items)), roots)
 	got, err := folder.Endorsements(t.Context(), nil, at())
 	if err != nil || len(got) != 0 {

@@ -19,7 +19,7 @@ import (
 
 // WriteFolder writes items into dir as files that [ReadFolder] reads back:
 // statements as PCS answers them, CRLs in DER, and each certificate once, in
-// PEM. It returns how many files it wrote.
+// PEM, be it a platform's or an issuer's. It returns how many files it wrote.
 //
 // A file's name says what is in it and ends in the beginning of its SHA-256, as
 // in tcb_info_00606a000000_sgx_v3_e19_1f2e3d4c.json, so that a file that is
@@ -44,9 +44,13 @@ func WriteFolder(dir string, items []rats.Endorsement) (written int, err error) 
 		if err != nil {
 			return 0, err
 		}
-		put(name, e.Body)
+		content := e.Body
+		if e.Kind == rats.PCKCertificate {
+			content = certificatePEM(e.Body)
+		}
+		put(name, content)
 		for _, der := range e.Issuers {
-			put(certificateName(e.Kind, der), pem.EncodeToMemory(&pem.Block{Type: labelCertificate, Bytes: der}))
+			put(certificateName(e.Kind, der), certificatePEM(der))
 		}
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -81,14 +85,22 @@ func fileName(e rats.Endorsement) (string, error) {
 	case rats.TCBInfo, rats.QEIdentity:
 		parts = append(parts, key.Scope, string(key.TEE),
 			fmt.Sprintf("v%d", key.Version), fmt.Sprintf("e%d", key.EvaluationDataNumber))
-	default: // a CRL's scope is a key's digest, which tells a reader less than a date
+	case rats.EvaluationNumbers:
+		parts = append(parts, string(key.TEE), fmt.Sprintf("v%d", key.Version), statement.Issued().UTC().Format("20060102"))
+	default:
+		// A CRL's scope is a key's digest, which tells a reader less than a date;
+		// a platform certificate's names the machine, which a listing need not.
 		parts = append(parts, statement.Issued().UTC().Format("20060102"))
 	}
 	digest := e.Digest()
 	parts = append(parts, hex.EncodeToString(digest[:4]))
 	extension := ".json"
-	if e.Kind == rats.RootCACRL || e.Kind == rats.PCKCRL {
+	switch e.Kind {
+	case rats.RootCACRL, rats.PCKCRL:
 		extension = ".crl"
+	case rats.PCKCertificate:
+		extension = ".pem"
+	default:
 	}
 	return safe(strings.ToLower(strings.Join(parts, "_"))) + extension, nil
 }
@@ -96,11 +108,15 @@ func fileName(e rats.Endorsement) (string, error) {
 // certificateName returns the name under which an issuer's certificate is kept.
 func certificateName(kind rats.EndorsementKind, der []byte) string {
 	role := "tcb_signing"
-	if kind == rats.PCKCRL {
+	if kind == rats.PCKCRL || kind == rats.PCKCertificate {
 		role = "pck_ca"
 	}
 	digest := rats.Endorsement{Body: der}.Digest()
 	return role + "_" + hex.EncodeToString(digest[:4]) + ".pem"
+}
+
+func certificatePEM(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: labelCertificate, Bytes: der})
 }
 
 // safe keeps letters, digits and underscores of a name: a scope comes out of a
