@@ -24,6 +24,11 @@ func statements(t testing.TB, pki *simtee.PKI) *dcap.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
+	forTDX, err := pki.EndorsementsFor(rats.TDX, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	items = append(items, forTDX[:2]...)
 	var out []*dcap.Statement
 	for _, item := range items {
 		s, err := dcap.Parse(item)
@@ -132,7 +137,11 @@ func TestTheSourceAnswersForItsPlatformsAlone(t *testing.T) {
 	other, tdx := need, need
 	other.FMSPC = [6]byte{0x00, 0x60, 0x6a}
 	tdx.TEE = rats.TDX
-	want, err := simtee.Endorsements(noon)
+	forSGX, err := simtee.Endorsements(noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forTDX, err := simtee.EndorsementsFor(rats.TDX, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,10 +150,11 @@ func TestTheSourceAnswersForItsPlatformsAlone(t *testing.T) {
 		needs []dcap.Need
 		want  []rats.Endorsement
 	}{
-		{"a simulated platform gets all endorsements", []dcap.Need{need}, want},
-		{"it gets them among others", []dcap.Need{other, need}, want},
+		{"a simulated platform gets what is said of SGX", []dcap.Need{need}, forSGX},
+		{"it gets it among others", []dcap.Need{other, need}, forSGX},
 		{"another FMSPC gets nothing", []dcap.Need{other}, nil},
-		{"a TDX platform gets nothing", []dcap.Need{tdx}, nil},
+		{"a trust domain gets what is said of TDX", []dcap.Need{tdx}, forTDX},
+		{"both get both, each thing once", []dcap.Need{tdx, need}, append(slices.Clone(forTDX), forSGX[:2]...)},
 		{"no need gets nothing", nil, nil},
 	}
 	for _, tt := range tests {

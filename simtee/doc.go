@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package simtee is SGX in software: it makes quotes, certificates and
+// Package simtee is SGX and TDX in software: it makes quotes, certificates and
 // endorsements as Intel's platforms and services do, with genuine signatures,
 // under a root of its own.
 //
@@ -20,6 +20,11 @@
 //	platform, _ := pki.NewPlatform(1, rats.UpToDate)
 //	raw, _ := platform.Quote(simtee.Enclave{MREnclave: m, ReportData: d})
 //	items, _ := pki.Endorsements(at)
+//
+// Quotes are of every version, report and type of certification data ([Form],
+// [TD]). What is wrong with a PKI or a platform is said by [Faults]: functions
+// that edit certificates, statements, lists, reports and quotes before they are
+// signed, so that whatever a verifier has to notice can be made.
 //
 // The package reads no clock and no network.
 package simtee

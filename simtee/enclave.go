@@ -24,11 +24,13 @@ type Enclave struct {
 	Platform uint32
 	// AttestationKey names one of the machine's attestation keys.
 	AttestationKey uint32
+	// Form is how its quote is written, of version 3 unless it says otherwise.
+	Form Form
 }
 
-// Quote returns a quote of version 3 from the platform that e names, of a [PKI]
-// without faults. It builds that platform anew each time: callers who make many
-// quotes should hold a [Platform].
+// Quote returns a quote from the platform that e names, of a [PKI] without
+// faults. It builds that platform anew each time: callers who make many quotes
+// should hold a [Platform].
 func (e Enclave) Quote() ([]byte, error) {
 	m, err := NewPlatform(e.Platform, e.TCB)
 	if err != nil {
@@ -37,42 +39,33 @@ func (e Enclave) Quote() ([]byte, error) {
 	return m.Quote(e)
 }
 
-// Quote returns a quote of version 3 for e on this machine. Platform and TCB
-// of e must be zero, which stands for this machine's, or equal to them; the
-// error is otherwise BindingMismatch.
+// Quote returns a quote for e on this machine. Platform and TCB of e must be
+// zero, which stands for this machine's, or equal to them; the error is
+// otherwise BindingMismatch. It is Unsupported for a form that does not exist.
 func (m *Platform) Quote(e Enclave) ([]byte, error) {
-	if (e.Platform != 0 && e.Platform != m.seed) || (e.TCB != "" && e.TCB != m.level.status) {
-		return nil, rats.Errorf(rats.BindingMismatch, "simulated platform: %d at %s cannot quote for %d at %s",
-			m.seed, m.level.status, e.Platform, e.TCB)
+	if err := m.hosts(e.Platform, e.TCB, e.TCB); err != nil {
+		return nil, err
 	}
-	qe, err := m.quotingEnclave(e.AttestationKey)
+	version, err := e.Form.version(3, 3)
 	if err != nil {
 		return nil, err
 	}
 	report := e.report(m.level)
-	q := quote.Quote{
-		Header: quote.Header{
-			Version:            3,
-			AttestationKeyType: quote.ECDSAP256,
-			QESVN:              qeISVSVN,
-			PCESVN:             m.level.pceSVN,
-			QEVendorID:         quote.IntelQEVendorID(),
-		},
-		TEE:               rats.SGX,
-		SGX:               &report,
-		AttestationKey:    qe.public,
-		QEReport:          qe.report,
-		QEReportSignature: qe.signature,
-		QEAuthData:        qe.authData,
-		CertificationData: quote.CertificationData{Type: quote.CertPCKChain, Data: m.chain},
+	q := &quote.Quote{Header: quote.Header{Version: version}, TEE: rats.SGX, SGX: &report}
+	if version == 5 {
+		q.BodyType = quote.BodySGX
 	}
-	id := derive("platform id", m.seed)
-	copy(q.Header.UserData[:16], id[:])
-	q.Signed = report.AppendTo(q.Header.AppendTo(nil))
-	if q.Signature, err = sign(qe.key, q.Signed); err != nil {
-		return nil, err
+	return m.issue(q, e.AttestationKey, e.Form)
+}
+
+// hosts checks that what names a platform and a status can be at home here;
+// needed is the status that the platform itself must have for it.
+func (m *Platform) hosts(platform uint32, status, needed rats.TCBStatus) error {
+	if platform != 0 && platform != m.seed || needed != "" && needed != m.level.status {
+		return rats.Errorf(rats.BindingMismatch, "simulated platform: %d at %s cannot quote for %d at %s",
+			m.seed, m.level.status, platform, status)
 	}
-	return q.Marshal(), nil
+	return nil
 }
 
 // report returns what the processor would report of e at the given level.

@@ -2,7 +2,11 @@
 
 package simtee
 
-import "encoding/asn1"
+import (
+	"encoding/asn1"
+
+	"github.com/attesteer/attesteer/dcap"
+)
 
 // pceID is that of Intel's only provisioning certification enclave.
 func pceID() [2]byte { return [2]byte{} }
@@ -19,35 +23,57 @@ type element struct {
 	Value any
 }
 
-// sgxExtension returns the SGX extension's value in the form of a Platform CA,
-// with seven elements: PPID, TCB, PCE id, FMSPC, SGX type, platform instance id
-// and configuration.
-func sgxExtension(ppid, instance [16]byte, level tcbLevel) ([]byte, error) {
+// SGXExtension returns the value of the SGX extension of PCK certificates that
+// says e: PPID, TCB, PCE id, FMSPC, SGX type and, where e.Platform is set as the
+// Platform CA sets it, platform instance id and configuration.
+func SGXExtension(e *dcap.PCKExtension) ([]byte, error) {
 	tcb := make([]element, 0, 18)
-	for i, svn := range level.components {
+	for i, svn := range e.Components {
 		tcb = append(tcb, element{sgxOID(2, i+1), int(svn)})
 	}
-	// CPUSVN is opaque on hardware; here it is the components themselves.
 	tcb = append(tcb,
-		element{sgxOID(2, 17), int(level.pceSVN)},
-		element{sgxOID(2, 18), level.components[:]},
+		element{sgxOID(2, 17), int(e.PCESVN)},
+		element{sgxOID(2, 18), e.CPUSVN[:]},
 	)
-	family, pce := fmspc(), pceID()
-	value, err := asn1.Marshal([]element{
-		{sgxOID(1), ppid[:]},
+	elements := []element{
+		{sgxOID(1), e.PPID[:]},
 		{sgxOID(2), tcb},
-		{sgxOID(3), pce[:]},
-		{sgxOID(4), family[:]},
-		{sgxOID(5), asn1.Enumerated(1)}, // scalable, as platforms with more than one package are
-		{sgxOID(6), instance[:]},
-		{sgxOID(7), []element{
-			{sgxOID(7, 1), true},  // dynamic platform
-			{sgxOID(7, 2), false}, // cached keys
-			{sgxOID(7, 3), true},  // SMT enabled
-		}},
-	})
+		{sgxOID(3), e.PCEID[:]},
+		{sgxOID(4), e.FMSPC[:]},
+		{sgxOID(5), asn1.Enumerated(e.SGXType)},
+	}
+	if f := e.Platform; f != nil {
+		elements = append(elements,
+			element{sgxOID(6), f.InstanceID[:]},
+			element{sgxOID(7), []element{
+				{sgxOID(7, 1), f.DynamicPlatform},
+				{sgxOID(7, 2), f.CachedKeys},
+				{sgxOID(7, 3), f.SMTEnabled},
+			}},
+		)
+	}
+	value, err := asn1.Marshal(elements)
 	if err != nil {
 		return nil, internal("SGX extension", err)
 	}
 	return value, nil
+}
+
+// certified returns what the vendor certifies of the machine that seed names at
+// a level. CPUSVN is opaque on hardware; here it is the components themselves.
+func (p *PKI) certified(seed uint32, level tcbLevel) *dcap.PCKExtension {
+	ppid, instance := derive("ppid", seed), derive("platform instance id", seed)
+	e := &dcap.PCKExtension{
+		PPID: [16]byte(ppid[:16]), Components: level.components, PCESVN: level.pceSVN, CPUSVN: level.components,
+		PCEID: pceID(), FMSPC: fmspc(),
+	}
+	if !p.faults.ProcessorCA {
+		// Scalable, as platforms with more than one package are.
+		e.SGXType = 1
+		e.Platform = &dcap.PlatformExtension{InstanceID: [16]byte(instance[:16]), DynamicPlatform: true, SMTEnabled: true}
+	}
+	if p.faults.Extension != nil {
+		p.faults.Extension(e)
+	}
+	return e
 }

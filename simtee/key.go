@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/binary"
+	"errors"
 	"math/big"
 
 	"github.com/attesteer/attesteer/rats"
@@ -28,6 +29,10 @@ func derive(label string, numbers ...uint32) [32]byte {
 	return sha256.Sum256(b)
 }
 
+// Key returns the P-256 key that a label names, none of the vendor's own: for
+// faults in which a key signs that should not.
+func Key(label string) *ecdsa.PrivateKey { return deriveKey("foreign " + label) }
+
 // deriveKey returns the P-256 key that label and numbers name.
 func deriveKey(label string, numbers ...uint32) *ecdsa.PrivateKey {
 	// One in 2^32 hashes is not a scalar below the group's order: then the
@@ -40,33 +45,45 @@ func deriveKey(label string, numbers ...uint32) *ecdsa.PrivateKey {
 	}
 }
 
-// point returns the public key as x ‖ y, big-endian.
-func point(key *ecdsa.PrivateKey) ([64]byte, error) {
+// point returns the public key as x ‖ y, big-endian, 64 bytes on P-256.
+func point(key *ecdsa.PrivateKey) ([]byte, error) {
 	uncompressed, err := key.PublicKey.Bytes()
 	if err != nil {
-		return [64]byte{}, internal("public key", err)
+		return nil, internal("public key", err)
 	}
-	return [64]byte(uncompressed[1:]), nil
+	return uncompressed[1:], nil
 }
 
-// sign returns r ‖ s, big-endian, over SHA-256 of message. The nonce is RFC
-// 6979's, so that equal messages have equal signatures.
-func sign(key *ecdsa.PrivateKey, message []byte) (rs [64]byte, err error) {
-	digest := sha256.Sum256(message)
+// signDER returns an ECDSA-Sig-Value (RFC 3279 2.2.3). The nonce is RFC 6979's,
+// so that equal messages have equal signatures.
+func signDER(key *ecdsa.PrivateKey, digest [32]byte) ([]byte, error) {
 	der, err := key.Sign(nil, digest[:], crypto.SHA256)
 	if err != nil {
-		return rs, internal("signature", err)
+		return nil, internal("signature", err)
+	}
+	return der, nil
+}
+
+// sign returns r ‖ s, big-endian, over SHA-256 of message, by a key on P-256.
+func sign(key *ecdsa.PrivateKey, message []byte) (rs [64]byte, err error) {
+	der, err := signDER(key, sha256.Sum256(message))
+	if err != nil {
+		return rs, err
 	}
 	var signature struct{ R, S *big.Int }
 	if _, err := asn1.Unmarshal(der, &signature); err != nil {
 		return rs, internal("signature", err)
+	}
+	if signature.R.BitLen() > 256 || signature.S.BitLen() > 256 {
+		return rs, internal("signature", errors.New("the key is not on P-256"))
 	}
 	signature.R.FillBytes(rs[:32])
 	signature.S.FillBytes(rs[32:])
 	return rs, nil
 }
 
-// internal wraps what the standard library refuses, which no caller's input can cause.
+// internal wraps what the standard library refuses, which nothing but an edit of
+// [Faults] can cause.
 func internal(what string, err error) error {
 	return rats.Errorf(rats.Internal, "simulated platform: %s: %w", what, err)
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/attesteer/attesteer/rats"
 )
 
-// evaluationDataNumber is the one TCB evaluation that the simulated vendor has made.
+// evaluationDataNumber is the newest TCB evaluation that the simulated vendor
+// has made, and the one of its endorsements.
 const evaluationDataNumber = 20
 
 // fmspc names the simulated platform's family, model and package.
@@ -66,6 +67,39 @@ func levelOf(status rats.TCBStatus) (uint32, tcbLevel, error) {
 
 // components returns component SVNs whose microcode parts are at svn.
 func components(svn uint8) [16]uint8 { return [16]uint8{svn, svn, 3, 3, 255, 255, 1} }
+
+// The TDX module that platforms run: version 3, whose identity is TDX_03, at
+// the SVN that the vendor calls up to date.
+const (
+	moduleVersion = 3
+	moduleSVN     = 5
+	moduleStale   = 4
+)
+
+// tdxSVN returns the TEE_TCB_SVN of a trust domain on a platform at a level: the
+// module's SVN and version, and the microcode's SVN, which is the platform's.
+func (l tcbLevel) tdxSVN() [16]uint8 { return [16]uint8{moduleSVN, moduleVersion, l.components[0]} }
+
+// tdxComponents returns what TCB info asks of TEE_TCB_SVN at a level. The first
+// two are the module's, for modules without an identity of their own.
+func (l tcbLevel) tdxComponents() [16]uint8 { return [16]uint8{moduleSVN, 0, l.components[0]} }
+
+// launched returns the platform's status for a trust domain that is to be judged
+// at a status, and the TEE_TCB_SVN under which it was launched. One that should
+// be launched anew began when the platform's microcode was out of date; what
+// it needs in configuration the platform of today needs as well.
+func launched(status rats.TCBStatus) (rats.TCBStatus, [16]uint8, error) {
+	now, then := status, status
+	switch status {
+	case rats.TDRelaunchAdvised:
+		now, then = rats.UpToDate, rats.OutOfDate
+	case rats.TDRelaunchAdvisedConfigurationNeeded:
+		now, then = rats.ConfigurationNeeded, rats.OutOfDate
+	default:
+	}
+	_, level, err := levelOf(then)
+	return now, level.tdxSVN(), err
+}
 
 func day(year int, month time.Month, d int) time.Time {
 	return time.Date(year, month, d, 0, 0, 0, 0, time.UTC)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/simtee"
 )
@@ -24,30 +26,39 @@ type attestFlags struct {
 	tcb         string
 	debug       bool
 	platform    uint32
+	version     uint16
 }
+
+// The kinds of enclaves that can be attested.
+const (
+	simSGX = "sim-sgx"
+	simTDX = "sim-tdx"
+)
 
 func (a *app) attestCommand() *cobra.Command {
 	var f attestFlags
 	cmd := &cobra.Command{
 		Use:   "attest",
-		Short: "Produce evidence: a quote of a simulated SGX enclave",
+		Short: "Produce evidence: a quote of a simulated SGX enclave or TDX trust domain",
 		Long: `attest produces evidence bound to 64 bytes of report data. The TEE is simulated
-(sim-sgx): its signatures are genuine, but its root's key is public, so only
-development networks and --trust-simulated take its word.`,
+(sim-sgx or sim-tdx): its signatures are genuine, but its root's key is public,
+so only development networks and --trust-simulated take its word.`,
 		Example: `  attesteer attest --tee sim-sgx -o quote.bin
-  attesteer attest --tee sim-sgx --sim-tcb OutOfDate --sim-debug --report-data 00ff -o quote.bin`,
+  attesteer attest --tee sim-sgx --sim-tcb OutOfDate --sim-debug --report-data 00ff -o quote.bin
+  attesteer attest --tee sim-tdx --sim-tcb TDRelaunchAdvised --sim-quote-version 5 -o quote.bin`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.attest(f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.tee, "tee", "sim-sgx", "kind of enclave: sim-sgx")
+	fl.StringVar(&f.tee, "tee", simSGX, "kind of enclave: sim-sgx or sim-tdx")
 	fl.StringVar(&f.reportData, "report-data", "", "up to 64 bytes in hex, filled up with zeros")
 	fl.StringVarP(&f.out, "out", "o", "", "file to write, - for standard output (required)")
-	fl.StringVar(&f.measurement, "sim-measurement", "", "MRENCLAVE of the simulated enclave, 64 hex digits (default: derived from a name)")
-	fl.StringVar(&f.signer, "sim-signer", "", "MRSIGNER of the simulated enclave, 64 hex digits (default: derived from a name)")
+	fl.StringVar(&f.measurement, "sim-measurement", "", "MRENCLAVE (64 hex digits) or MRTD (96) of what is simulated (default: derived from a name)")
+	fl.StringVar(&f.signer, "sim-signer", "", "MRSIGNER of the simulated enclave, 64 hex digits (default: derived from a name; sim-sgx only)")
 	fl.StringVar(&f.tcb, "sim-tcb", string(rats.UpToDate), "TCB status of the simulated platform")
 	fl.BoolVar(&f.debug, "sim-debug", false, "simulate a debug build")
 	fl.Uint32Var(&f.platform, "sim-platform", 0, "which simulated platform to run on")
+	fl.Uint16Var(&f.version, "sim-quote-version", 0, "version of the quote: 3, 4 or 5 (default: 3 for sim-sgx, the first that serves for sim-tdx)")
 	return cmd
 }
 
@@ -55,14 +66,7 @@ func (a *app) attest(f attestFlags) error {
 	if f.out == "" {
 		return usagef("--out (-o) is missing: where should the evidence go?")
 	}
-	if f.tee != "sim-sgx" {
-		return hinted{rats.Errorf(rats.Unsupported, "tee %q cannot be attested here", f.tee), "use --tee sim-sgx"}
-	}
-	enclave, err := f.enclave()
-	if err != nil {
-		return err
-	}
-	quote, err := enclave.Quote()
+	quote, err := f.quote()
 	if err != nil {
 		return err
 	}
@@ -74,23 +78,45 @@ func (a *app) attest(f attestFlags) error {
 		return fileError("write", f.out, err)
 	}
 	if a.asJSON {
-		return a.printJSON(map[string]any{"file": f.out, "format": rats.SGXQuoteV3, "size": len(quote)})
+		format, err := attesteer.Recognise(quote)
+		if err != nil {
+			return err
+		}
+		return a.printJSON(map[string]any{"file": f.out, "format": format, "size": len(quote)})
 	}
 	a.sayf("wrote %s (%d bytes)", filepath.Clean(f.out), len(quote))
 	return nil
 }
 
-func (f attestFlags) enclave() (simtee.Enclave, error) {
+func (f attestFlags) quote() ([]byte, error) {
+	statuses, err := parseStatuses("--sim-tcb", []string{f.tcb})
+	if err != nil {
+		return nil, err
+	}
+	switch f.tee {
+	case simSGX:
+		enclave, err := f.enclave(statuses[0])
+		if err != nil {
+			return nil, err
+		}
+		return enclave.Quote()
+	case simTDX:
+		td, err := f.trustDomain(statuses[0])
+		if err != nil {
+			return nil, err
+		}
+		return td.Quote()
+	default:
+		return nil, hinted{rats.Errorf(rats.Unsupported, "tee %q cannot be attested here", f.tee), "use --tee sim-sgx or --tee sim-tdx"}
+	}
+}
+
+func (f attestFlags) enclave(tcb rats.TCBStatus) (simtee.Enclave, error) {
 	e := simtee.Enclave{
 		MREnclave: sha256.Sum256([]byte("simulated enclave")),
 		MRSigner:  sha256.Sum256([]byte("simulated vendor")),
-		ISVProdID: 1, ISVSVN: 1, Debug: f.debug, Platform: f.platform,
+		ISVProdID: 1, ISVSVN: 1, Debug: f.debug, Platform: f.platform, TCB: tcb, Form: simtee.Form{Version: f.version},
 	}
-	statuses, err := parseStatuses("--sim-tcb", []string{f.tcb})
-	if err != nil {
-		return e, err
-	}
-	e.TCB = statuses[0]
 	if err := fillHex(e.MREnclave[:], "--sim-measurement", f.measurement, true); err != nil {
 		return e, err
 	}
@@ -98,6 +124,20 @@ func (f attestFlags) enclave() (simtee.Enclave, error) {
 		return e, err
 	}
 	return e, fillHex(e.ReportData[:], "--report-data", f.reportData, false)
+}
+
+func (f attestFlags) trustDomain(tcb rats.TCBStatus) (simtee.TD, error) {
+	d := simtee.TD{
+		MRTD:  sha512.Sum384([]byte("simulated trust domain")),
+		Debug: f.debug, Platform: f.platform, TCB: tcb, Form: simtee.Form{Version: f.version},
+	}
+	if f.signer != "" {
+		return d, usagef("--sim-signer: a trust domain has no signer")
+	}
+	if err := fillHex(d.MRTD[:], "--sim-measurement", f.measurement, true); err != nil {
+		return d, err
+	}
+	return d, fillHex(d.ReportData[:], "--report-data", f.reportData, false)
 }
 
 // fillHex reads hex into dst; an empty value leaves dst as it is.
