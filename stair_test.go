@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"registry":           5,
 	"proof":              5,
 	"client":             5,
+	"token":              5,
 	"ledger":             6,
 	"gateway":            6,
 	"explorer":           6,

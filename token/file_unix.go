@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build unix
+
+package token
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// private reports whether its owner alone may use a file.
+func private(st os.FileInfo) bool { return st.Mode().Perm()&0o077 == 0 }
+
+// lock waits until f is this opening's alone. It is let go when f is closed or
+// the process ends, however it ends.
+func lock(f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
