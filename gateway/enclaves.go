@@ -22,7 +22,7 @@ import (
 type listInput struct {
 	Query       string `query:"q" doc:"a part of a url, or how an id, measurement or key begins"`
 	TEE         string `query:"tee" doc:"kind of enclave" example:"sgx"`
-	Fingerprint string `query:"fingerprint" doc:"measurement of the code (MRENCLAVE)"`
+	Fingerprint string `query:"fingerprint" doc:"measurement of the code: MRENCLAVE, of a TD the SHA-384 of MRTD and RTMRs"`
 	MRSigner    string `query:"mr_signer" doc:"vendor of the code"`
 	Signer      string `query:"signer" doc:"report data"`
 	URL         string `query:"url"`

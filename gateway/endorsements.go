@@ -18,7 +18,7 @@ import (
 )
 
 type endorsementsInput struct {
-	Kind   string `query:"kind" enum:"tcb_info,qe_identity,root_ca_crl,pck_crl"`
+	Kind   string `query:"kind" enum:"tcb_info,qe_identity,root_ca_crl,pck_crl,tcb_evaluation_numbers,pck_certificate"`
 	TEE    string `query:"tee" example:"sgx"`
 	FMSPC  string `query:"fmspc" doc:"12 hex digits"`
 	Number uint32 `query:"evaluation_data_number"`
@@ -37,8 +37,8 @@ type pushInput struct {
 }
 
 type pushedItem struct {
-	Kind    *string  `json:"kind,omitempty" nullable:"true" enum:"tcb_info,qe_identity,root_ca_crl,pck_crl" doc:"without, recognised by the body"`
-	Body    string   `json:"body" doc:"standard base64 of the statement as its signature covers it: JSON byte for byte as the vendor sent it, or a CRL in DER"`
+	Kind    *string  `json:"kind,omitempty" nullable:"true" enum:"tcb_info,qe_identity,root_ca_crl,pck_crl,tcb_evaluation_numbers,pck_certificate" doc:"without, recognised by the body"`
+	Body    string   `json:"body" doc:"standard base64 of the statement as its signature covers it: JSON byte for byte as the vendor sent it, or a CRL or certificate in DER"`
 	Issuers []string `json:"issuers,omitempty" nullable:"true" maxItems:"4" doc:"standard base64 of DER certificates from the signer's up to, and without, the root; none where the root itself signs"`
 }
 
@@ -57,7 +57,7 @@ func (g *Gateway) registerEndorsements(api huma.API) {
 			return &endorsementsOutput{Body: *list}, nil
 		})
 	op := g.operation(http.MethodPost, "/v1/endorsements", "push-endorsements", tag, "Publish vendors' signed statements on the ledger")
-	op.Description = "Anyone may: what counts is the vendor's signature. What verifies is taken, also when it is stale. When nothing was taken and nothing was known, the answer is a problem of the first refusal's kind."
+	op.Description = "Anyone may: what counts is the vendor's signature. What verifies is taken, also when it is stale; certificates of single platforms are not kept. When nothing was taken and nothing was known, the answer is a problem of the first refusal's kind."
 	register(api, op, func(ctx context.Context, in *pushInput) (*pushOutput, error) {
 		out, err := g.push(ctx, in.Body.Endorsements)
 		if err != nil {

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"crypto/x509"
 	"encoding/json"
 
 	"github.com/attesteer/attesteer/rats"
@@ -38,16 +39,21 @@ func decodeItems(posted []pushedItem) ([]rats.Endorsement, error) {
 // recognise tells an endorsement's kind by its shape; whether it is one, the
 // ledger finds out.
 func recognise(e rats.Endorsement) (rats.EndorsementKind, error) {
-	const sequence = 0x30 // the first byte of a CRL (X.690, RFC 5280 section 5.1)
+	// The first byte of CRLs and certificates (X.690, RFC 5280 sections 4.1 and 5.1).
+	const sequence = 0x30
 	if len(e.Body) > 0 && e.Body[0] == sequence {
 		if len(e.Issuers) == 0 {
 			return rats.RootCACRL, nil
+		}
+		if _, err := x509.ParseCertificate(e.Body); err == nil {
+			return rats.PCKCertificate, nil
 		}
 		return rats.PCKCRL, nil
 	}
 	var shape struct {
 		TCBInfo  json.RawMessage `json:"tcbInfo"`
 		Identity json.RawMessage `json:"enclaveIdentity"`
+		Numbers  json.RawMessage `json:"tcbEvaluationDataNumbers"`
 	}
 	if json.Unmarshal(e.Body, &shape) == nil {
 		switch {
@@ -55,9 +61,11 @@ func recognise(e rats.Endorsement) (rats.EndorsementKind, error) {
 			return rats.TCBInfo, nil
 		case shape.Identity != nil:
 			return rats.QEIdentity, nil
+		case shape.Numbers != nil:
+			return rats.EvaluationNumbers, nil
 		}
 	}
-	return "", rats.Errorf(rats.Malformed, "body: neither TCB info, QE identity nor a CRL in DER")
+	return "", rats.Errorf(rats.Malformed, "body: neither TCB info, QE identity, evaluation numbers nor a CRL or certificate in DER")
 }
 
 // refusedResult returns what the ledger says of a transaction, taken or not.

@@ -192,6 +192,7 @@ func TestEndorsementsWithoutAKindAreRecognisedByTheirShape(t *testing.T) {
 	}{
 		{`{"tcbInfo":{},"signature":""}`, cert, rats.TCBInfo},
 		{`{"enclaveIdentity":{},"signature":""}`, cert, rats.QEIdentity},
+		{`{"tcbEvaluationDataNumbers":{},"signature":""}`, cert, rats.EvaluationNumbers},
 		{"\x30\x82", nil, rats.RootCACRL},
 		{"\x30\x82", cert, rats.PCKCRL},
 	} {

@@ -95,7 +95,12 @@ func devGenesis() registry.Genesis {
 
 func newChain(t testing.TB, g registry.Genesis) *chain {
 	t.Helper()
-	c := &chain{t: t, store: newMemory(), now: record.MillisOf(start())}
+	return chainAt(t, start(), g)
+}
+
+func chainAt(t testing.TB, at time.Time, g registry.Genesis) *chain {
+	t.Helper()
+	c := &chain{t: t, store: newMemory(), now: record.MillisOf(at)}
 	reg, err := registry.Open(c.store)
 	if err != nil {
 		t.Fatal(err)

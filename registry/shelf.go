@@ -15,6 +15,9 @@ import (
 
 // shelf is the endorsements in state, parsed once. A published shelf is not
 // changed; a block that takes endorsements works on a copy.
+//
+// Lists of evaluation numbers are kept, listed and proven as others are; which
+// evaluation decides a verdict does not rest on them.
 type shelf struct {
 	entries map[string]record.EndorsementEntry
 	parsed  map[string]*attesteer.Endorsements
@@ -89,9 +92,19 @@ func errFuture() *rats.Error {
 	return rats.Errorf(rats.EndorsementExpired, "not yet valid: it is issued after ledger time")
 }
 
+// errPlatform says why certificates of platforms are not taken. Evidence that
+// names its platform without carrying the certificate stays undecided here.
+func errPlatform() *rats.Error {
+	return rats.Errorf(rats.Unsupported, "the certificate of a single platform is not kept on the ledger, "+
+		"which would hold one for each platform and each of its updates: submit evidence that carries it")
+}
+
 // examine checks an endorsement on its own: form, signatures, and that it is
 // not from the future.
 func (r *Registry) examine(g Genesis, now record.Millis, e rats.Endorsement) (*offer, error) {
+	if e.Kind == rats.PCKCertificate {
+		return nil, errPlatform()
+	}
 	info, err := r.verifier.CheckEndorsement(e, g.roots())
 	if err != nil {
 		return nil, err

@@ -11,42 +11,37 @@ import (
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/endorse"
 	"github.com/attesteer/attesteer/rats"
-	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
 )
 
-// realEndorsements returns Intel's, from the folder of vectors.
-func realEndorsements(t *testing.T) []rats.Endorsement {
+// vectors returns a path in the folder of vectors.
+func vectors(t *testing.T, elem ...string) string {
 	t.Helper()
 	dir := os.Getenv("ATTESTEER_VECTORS")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "shared", "vectors")
 	}
-	dir = filepath.Join(dir, "dcap", "collateral")
+	dir = filepath.Join(append([]string{dir, "dcap"}, elem...)...)
 	if _, err := os.Stat(dir); err != nil {
 		t.Skipf("no vectors: %v; ATTESTEER_VECTORS names their folder", err)
 	}
-	folder, err := endorse.ReadFolder(t.Context(), dir, attesteer.Roots())
+	return dir
+}
+
+// realEndorsements returns Intel's, from the folder of vectors.
+func realEndorsements(t *testing.T) []rats.Endorsement {
+	t.Helper()
+	folder, err := endorse.ReadFolder(t.Context(), vectors(t, "collateral"), attesteer.Roots())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return folder.All()
 }
 
-// realChain is a chain of a network at the time of the real quote.
+// realChain is a chain of a network at the time of the real quotes.
 func realChain(t *testing.T, network string) *chain {
 	t.Helper()
-	at := record.MillisOf(time.Date(2025, 6, 20, 10, 54, 0, 0, time.UTC))
-	c := &chain{t: t, store: newMemory(), now: at}
-	reg, err := registry.Open(c.store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := reg.Init("test-chain", at, registry.NewGenesis(network)); err != nil {
-		t.Fatal(err)
-	}
-	c.reg = reg
-	return c
+	return chainAt(t, time.Date(2025, 6, 20, 10, 54, 0, 0, time.UTC), registry.NewGenesis(network))
 }
 
 func TestARealQuoteBecomesARecordWithItsTierAndStatus(t *testing.T) {

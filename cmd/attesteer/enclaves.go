@@ -118,7 +118,7 @@ func (a *app) enclavesList() *cobra.Command {
 	for _, f := range []struct{ name, short, usage string }{
 		{"q", "q", "part of a URL, or the beginning of an id, measurement or key"},
 		{"tee", "", "kind of enclave, such as sgx"},
-		{"fingerprint", "", "measurement of the code (MRENCLAVE)"},
+		{"fingerprint", "", "measurement of the code: MRENCLAVE, of a TD the SHA-384 of MRTD and RTMRs"},
 		{"mr-signer", "", "vendor of the code (MRSIGNER)"},
 		{"signer", "", "report data of the enclave"},
 		{"url", "", "where the enclave serves"},
