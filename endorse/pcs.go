@@ -92,6 +92,7 @@ type PCS struct {
 	random             func() float64
 	report             func(Event)
 	wait               func(context.Context, time.Duration) error
+	timeout            time.Duration
 	verifier           *attesteer.Verifier
 	breaker            *breaker
 	memory             *memory
@@ -112,7 +113,7 @@ func NewPCS(cfg PCSConfig) (*PCS, error) {
 	}
 	s := &PCS{
 		name: base.Host, place: where, apiKey: cfg.APIKey, roots: slices.Clone(cfg.Roots),
-		now: cfg.Now, random: cfg.Random, report: cfg.Report, wait: waitFor,
+		now: cfg.Now, random: cfg.Random, report: cfg.Report, wait: waitFor, timeout: documentTimeout,
 		verifier: attesteer.NewVerifier(maxRemembered), breaker: &breaker{now: cfg.Now}, memory: newMemory(),
 	}
 	if s.evaluation, err = evaluationOf(cfg.Evaluation); err != nil {

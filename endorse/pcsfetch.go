@@ -95,7 +95,7 @@ func (s *PCS) land(ctx context.Context, d Document, f *flight) (*Fetched, error)
 // call asks the service for a document, unless it is down, and remembers what
 // came of it.
 func (s *PCS) call(d Document) (*Fetched, error) {
-	ctx, cancel := context.WithTimeout(s.life, documentTimeout)
+	ctx, cancel := context.WithTimeout(s.life, s.timeout)
 	defer cancel()
 	if _, err := s.place.locate(d); err != nil {
 		return nil, err

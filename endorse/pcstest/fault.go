@@ -73,6 +73,7 @@ func Half() Fault {
 	return changed(func(w http.ResponseWriter, body []byte) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
 }
@@ -95,13 +96,14 @@ func Compressed() Fault {
 }
 
 // Forged changes what the answer says, and not its signature: a digit of a
-// statement's first date, a bit in the middle of a list.
+// statement's evaluation number, a bit in the middle of a list.
 func Forged() Fault {
 	return changed(func(w http.ResponseWriter, body []byte) {
+		const number = `"tcbEvaluationDataNumber":`
 		body = bytes.Clone(body)
-		if i := bytes.Index(body, []byte(`"issueDate":"20`)); i >= 0 {
-			i += len(`"issueDate":"20`) + 1
-			body[i] = '0' + (body[i]-'0'+1)%10
+		if i := bytes.Index(body, []byte(number)); i >= 0 {
+			i += len(number)
+			body[i] = '1' + (body[i]-'0')%9
 		} else {
 			body[len(body)/2] ^= 1
 		}
@@ -123,7 +125,8 @@ func instead(answer http.HandlerFunc) Fault {
 	return func(http.Handler) http.Handler { return answer }
 }
 
-// recorded has a handler answer into memory, and then send what becomes of it.
+// recorded has a handler answer into memory, and sends what becomes of that; a
+// refusal stays as it is.
 func recorded(send func(w http.ResponseWriter, got *httptest.ResponseRecorder)) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -131,6 +134,11 @@ func recorded(send func(w http.ResponseWriter, got *httptest.ResponseRecorder)) 
 			next.ServeHTTP(got, r)
 			for name, values := range got.Header() {
 				w.Header()[name] = values
+			}
+			if got.Code != http.StatusOK {
+				w.WriteHeader(got.Code)
+				_, _ = w.Write(got.Body.Bytes())
+				return
 			}
 			send(w, got)
 		})
@@ -148,7 +156,6 @@ func withHeader(change func(h http.Header, name string)) Fault {
 				change(w.Header(), name)
 			}
 		}
-		w.WriteHeader(got.Code)
 		_, _ = w.Write(got.Body.Bytes())
 	})
 }

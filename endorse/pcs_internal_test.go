@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package endorse
+
+import (
+	"bytes"
+	"net/http"
+	"testing"
+
+	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// FuzzAnswer reads what a service may say, whatever it is.
+func FuzzAnswer(f *testing.F) {
+	f.Add(byte(0), []byte(`{"tcbInfo":{},"signature":"00"}`), "-----BEGIN%20CERTIFICATE-----%0AMIIB%0A-----END%20CERTIFICATE-----%0A")
+	f.Add(byte(1), []byte("<html>"), "-----BEGIN+CERTIFICATE-----")
+	f.Add(byte(2), []byte("3082012030"), "%")
+	f.Add(byte(3), []byte("-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----"), "")
+	f.Add(byte(4), []byte("\xef\xbb\xbf {}"), "-----BEGIN CERTIFICATE-----%0A")
+	kinds := []rats.EndorsementKind{rats.TCBInfo, rats.QEIdentity, rats.PCKCRL, rats.RootCACRL, rats.EvaluationNumbers}
+	f.Fuzz(func(t *testing.T, kind byte, body []byte, chain string) {
+		d := Document{Kind: kinds[int(kind)%len(kinds)], TEE: rats.SGX, CA: PlatformCA, Evaluation: standard}
+		a := &answered{header: http.Header{}, body: bytes.Clone(body)}
+		for _, name := range chainHeaders(d.Kind) {
+			a.header.Set(name, chain)
+		}
+		e, fault := read(d, a)
+		if !bytes.Equal(a.body, body) {
+			t.Error("the answer was written to")
+		}
+		if fault != nil {
+			if fault.err == nil || fault.class == 0 {
+				t.Errorf("a fault without a reason: %+v", fault)
+			}
+			return
+		}
+		if e.Kind != d.Kind || len(e.Body) == 0 {
+			t.Errorf("%+v", e)
+		}
+		if _, err := attesteer.CheckEndorsement(e, nil); rats.KindOf(err) == rats.Internal {
+			t.Errorf("internal error: %v", err)
+		}
+	})
+}
