@@ -4,6 +4,7 @@ package explorer_test
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -96,6 +97,12 @@ func populated() (*ledger, map[string]record.Record) {
 		Registrar: record.Registrar(fill("registrar", 9)), URL: "https://mirror.example/payments", Since: now - hour, Expires: now + 5*day,
 	})
 	named["warned"] = l.put(record.Listed, warned)
+	unnamed := withStatus(trustDomain(8), rats.OutOfDate, rats.Debug)
+	unnamed.Listings[0].URL = ""
+	add("debug TD", unnamed)
+	domain := withStatus(trustDomain(9), rats.TDRelaunchAdvised, rats.Production)
+	domain.Listings[0].URL = "https://inference.td.example"
+	add("TD", domain)
 	verified := enclave(7)
 	verified.Listings[0].URL = "https://vault.enclave.example"
 	add("verified", verified)
@@ -127,7 +134,7 @@ func TestPagesInABrowser(t *testing.T) {
 		name, path string
 		want       []string
 	}{
-		{"list", "/", []string{"Enclaves", "https://vault.enclave.example", "Verified, with warnings", "Rejected", "Expired", "simulated", "fingerprint (MRENCLAVE)", "Next page"}},
+		{"list", "/", []string{"Enclaves", "https://vault.enclave.example", "Verified, with warnings", "Rejected", "Expired", "simulated", "fingerprint (MRENCLAVE)", "fingerprint (SHA-384 of MRTD and RTMRs)", "Next page"}},
 		{"search", "/?q=0x" + hexOf(named["warned"].ID)[:16] + "&tee=sgx", []string{"payments.enclave.example"}},
 		{"nothing", "/?q=nothing-of-the-kind", []string{"No enclave matches"}},
 		{"malformed", "/?fingerprint=xyz", []string{"This search cannot be read"}},
@@ -136,6 +143,8 @@ func TestPagesInABrowser(t *testing.T) {
 		{"debug", "/enclaves/" + hexOf(named["debug"].ID), []string{"Rejected", "a debug build"}},
 		{"simulated", "/enclaves/" + hexOf(named["simulated"].ID), []string{"simulated", "No hardware vouches for this"}},
 		{"expired", "/enclaves/" + hexOf(named["expired"].ID), []string{"Expired"}},
+		{"td", "/enclaves/" + hexOf(named["TD"].ID), []string{"Intel TDX virtual machine", "fingerprint (SHA-384 of MRTD and RTMRs)", "RTMR0 to RTMR3", "it should be started again"}},
+		{"tds", "/?tee=tdx&fingerprint=" + hex.EncodeToString(named["TD"].Fingerprint), []string{"https://inference.td.example", "tdx"}},
 		{"hostile", "/enclaves/" + hexOf(named["hostile"].ID), []string{`<script>alert(document.domain)</script>`}},
 		{"unknown", "/enclaves/" + strings.Repeat("0", 64), []string{"404", "No such enclave"}},
 	} {

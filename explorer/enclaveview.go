@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -19,8 +20,11 @@ const shownHistory = 50
 type enclaveView struct {
 	frame
 	row
-	State           record.State
-	TEEName         string
+	State   record.State
+	TEEName string
+	// Noun is the short word for what runs, Unnamed its heading without a url.
+	Noun, Unnamed   string
+	Measures        string
 	Vendor          hash
 	Signer          hash
 	ISVProdID       uint16
@@ -69,10 +73,13 @@ type historyEntry struct {
 }
 
 func (p *pages) newEnclaveView(r *record.Record, history []record.Event, node string) *enclaveView {
-	f := p.frame("Enclave")
+	what := noun(r.TEE)
+	unnamed := strings.ToUpper(what[:1]) + what[1:]
+	f := p.frame(unnamed)
 	at := p.cfg.Registry.Time()
 	v := &enclaveView{
 		frame: f, row: newRow(r, at), State: r.StateAt(at), TEEName: teeName(r.TEE),
+		Noun: what, Unnamed: unnamed + " without a url", Measures: fingerprintSentence(r.TEE),
 		Vendor: hashOf(r.MRSigner), Signer: hashOf(r.Subject), ISVProdID: r.ISVProdID, ISVSVN: r.ISVSVN,
 		StatusSentence: statusSentence(r.Status), StatusSince: newStamp(r.StatusSince, at),
 		FMSPC: hashOf(r.FMSPC), TrustRoot: r.TrustRoot, RootSentence: rootSentence(r.TrustRoot),

@@ -239,7 +239,7 @@ func conformFilters(t *testing.T, open opener) {
 	}
 	rs[1] = withStatus(rs[1], rats.OutOfDate, rats.Production)
 	rs[2] = withStatus(rs[2], rats.UpToDate, rats.Debug)
-	rs[3].TEE = rats.TDX
+	rs[3] = trustDomain(3)
 	rs[4].Listings[0].URL = "100%_sure\\.Example/Path"
 	rs[5].Listings = append(rs[5].Listings, record.Listing{Registrar: record.Registrar(fill("registrar", 9)), URL: "wss://Two.example:2000", Since: now, Expires: now + day})
 	for _, r := range rs {
@@ -258,8 +258,9 @@ func conformFilters(t *testing.T, open opener) {
 		{"status", record.Filter{Status: "outofdate"}, []int{1}},
 		{"tier", record.Filter{Tier: "contraindicated"}, []int{2}},
 		{"fingerprint, cut, in capitals and with 0x", record.Filter{Fingerprint: chunked}, []int{3}},
-		{"a part of a fingerprint is not a fingerprint", record.Filter{Fingerprint: fingerprint[:32]}, nil},
-		{"vendor", record.Filter{MRSigner: hexOf(fill("vendor", 0))}, []int{3, 0}},
+		{"a fingerprint of an enclave", record.Filter{Fingerprint: hex.EncodeToString(rs[2].Fingerprint)}, []int{2}},
+		{"a part of a fingerprint is not a fingerprint", record.Filter{Fingerprint: fingerprint[:64]}, nil},
+		{"vendor", record.Filter{MRSigner: hexOf(fill("vendor", 1))}, []int{4, 1}},
 		{"signer", record.Filter{Signer: hex.EncodeToString(rs[0].Subject)}, []int{0}},
 		{"registrar of any listing", record.Filter{Registrar: hexOf(fill("registrar", 9))}, []int{5}},
 		{"registrar", record.Filter{Registrar: "0X" + hexOf(fill("registrar", 1))}, []int{5, 3, 1}},

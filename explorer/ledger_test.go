@@ -4,6 +4,7 @@ package explorer_test
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -138,6 +139,16 @@ func enclave(n uint64) record.Record {
 			Since: now - 3*day, Expires: now + 28*day, Admitted: true,
 		}},
 	}
+	r.ID = record.NewID(r.TEE, r.Fingerprint, r.Subject)
+	return r
+}
+
+// trustDomain returns the n-th trust domain: like an enclave, with a longer
+// fingerprint and nobody's signature on the code.
+func trustDomain(n uint64) record.Record {
+	r := enclave(n)
+	code := sha512.Sum384(r.Fingerprint)
+	r.TEE, r.Fingerprint, r.MRSigner, r.ISVProdID, r.ISVSVN = rats.TDX, code[:], nil, 0, 0
 	r.ID = record.NewID(r.TEE, r.Fingerprint, r.Subject)
 	return r
 }

@@ -62,8 +62,9 @@ func conformModel(t *testing.T, open opener) {
 
 func drawRecord(rt *rapid.T, n uint64) record.Record {
 	r := enclave(n)
-	r.TEE = rapid.SampledFrom([]rats.TEE{rats.SGX, rats.SGX, rats.TDX}).Draw(rt, "tee")
-	r.ID = record.NewID(r.TEE, r.Fingerprint, r.Subject)
+	if rapid.IntRange(0, 2).Draw(rt, "tee") == 0 {
+		r = trustDomain(n)
+	}
 	r = withStatus(r, rapid.SampledFrom(rats.TCBStatuses()).Draw(rt, "status"), rapid.SampledFrom([]rats.BuildMode{rats.Production, rats.Debug}).Draw(rt, "mode"))
 	r.State = rapid.SampledFrom([]record.State{record.Active, record.Active, record.Active, record.Withdrawn, record.Revoked, record.Expired, record.Undecided}).Draw(rt, "state")
 	r.Expires = now + record.Millis(rapid.IntRange(-1, 1).Draw(rt, "expires"))
@@ -95,10 +96,11 @@ func drawFilter(rt *rapid.T, l *ledger) record.Filter {
 	queries := []string{"example", "_", "%", "/100%", "a", "ab", "abcd", "0xA"}
 	if all := l.newest(); len(all) > 0 {
 		r := rapid.SampledFrom(all).Draw(rt, "record")
-		cut := rapid.IntRange(1, 64).Draw(rt, "digits")
+		cut := rapid.IntRange(1, 96).Draw(rt, "digits")
 		for _, b := range [][]byte{r.ID[:], r.Fingerprint, r.MRSigner, r.Subject} {
-			queries = append(queries, hex.EncodeToString(b)[:cut])
+			queries = append(queries, hex.EncodeToString(b)[:min(cut, 2*len(b))])
 		}
+		maybe("fingerprint", &f.Fingerprint, hex.EncodeToString(r.Fingerprint), strings.ToUpper(hex.EncodeToString(r.Fingerprint)))
 	}
 	maybe("q", &f.Query, queries...)
 	return f
@@ -116,6 +118,9 @@ func matches(r *record.Record, f record.Filter, at record.Millis) bool {
 		return false
 	}
 	if !equal(f.TEE, string(r.TEE)) || !equal(f.Status, string(r.Status)) || !equal(f.Tier, string(r.Tier)) || !equal(f.State, string(r.StateAt(at))) {
+		return false
+	}
+	if !equal(f.Fingerprint, hex.EncodeToString(r.Fingerprint)) {
 		return false
 	}
 	if f.URL != "" && !anyListing(func(l *record.Listing) bool { return strings.EqualFold(l.URL, f.URL) }) {

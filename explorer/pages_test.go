@@ -109,6 +109,36 @@ func TestARecordIsShownInTheWordsOfPeopleAndOfVendors(t *testing.T) {
 	}
 }
 
+func TestATrustDomainIsShownWithoutTheWordsOfEnclaves(t *testing.T) {
+	l, named := populated()
+	h := newPages(t, l, "dev")
+	r := named["TD"]
+	_, body := get(t, h, "/enclaves/"+hexOf(r.ID))
+	wantWords(t, body,
+		"Intel TDX virtual machine, listed by its registrar as https://inference.td.example",
+		"fingerprint (SHA-384 of MRTD and RTMRs) "+hashText(r.Fingerprint), "status (Intel TCB status) TDRelaunchAdvised",
+		"what it measured since (RTMR0 to RTMR3)", "whoever holds that key speaks for the virtual machine",
+	)
+	_, debug := get(t, h, "/enclaves/"+hexOf(named["debug TD"].ID))
+	wantWords(t, debug, "Virtual machine without a url", "can read and change the virtual machine’s memory")
+	for _, page := range []string{body, debug} {
+		for _, word := range []string{"MRENCLAVE", "MRSIGNER", "the enclave"} {
+			if strings.Contains(page, word) {
+				t.Errorf("the page of a trust domain says %q", word)
+			}
+		}
+	}
+	for name, path := range map[string]string{
+		"by its fingerprint": "/?fingerprint=0x" + strings.ToUpper(hashText(r.Fingerprint)),
+		"by a part of it":    "/?q=" + hashText(r.Fingerprint)[:90],
+	} {
+		res, list := get(t, h, path)
+		if res.StatusCode != http.StatusOK || strings.Count(list, `href="/enclaves/`) != 1 || !strings.Contains(list, hexOf(r.ID)) {
+			t.Errorf("%s: %s", name, res.Status)
+		}
+	}
+}
+
 // hashText is a value as a reader copies it: the page's cuts are margins, not spaces.
 func hashText(b []byte) string { return hex.EncodeToString(b) }
 

@@ -43,7 +43,7 @@ func judge(r *record.Record, at record.Millis) verdict {
 		return verdict{idle, "Undecided", was + ", but the vendor’s data behind that verdict lapsed on " + day(r.ValidUntil) + ". " +
 			"Until newer data arrive nobody can say whether it still holds."}
 	case record.Withdrawn:
-		return verdict{idle, "Withdrawn", was + ". Since then the holder of the enclave’s own key has withdrawn the record."}
+		return verdict{idle, "Withdrawn", was + ". Since then the holder of its own key has withdrawn the record."}
 	case record.Revoked:
 		return verdict{bad, "Revoked", was + ". Since then its vendor has withdrawn its word."}
 	default:
@@ -108,7 +108,7 @@ func fingerprintName(tee rats.TEE) string {
 	case rats.SGX, rats.EPID:
 		return "MRENCLAVE"
 	case rats.TDX:
-		return "SHA-384 of MRTD, RTMR0–3"
+		return "SHA-384 of MRTD and RTMRs"
 	case rats.SNP:
 		return "MEASUREMENT"
 	case rats.Nitro:
@@ -120,17 +120,38 @@ func fingerprintName(tee rats.TEE) string {
 	}
 }
 
+// fingerprintSentence says what that measurement takes in.
+func fingerprintSentence(tee rats.TEE) string {
+	if tee == rats.TDX {
+		return "One hash over what the virtual machine started from (MRTD) and what it measured since (RTMR0 to RTMR3). " +
+			"The same system, started alike, has the same fingerprint everywhere."
+	}
+	return "The measurement of the code. The same code has the same fingerprint everywhere."
+}
+
+// noun returns the short word for what runs inside a TEE.
+func noun(tee rats.TEE) string {
+	switch tee {
+	case rats.TDX, rats.SNP:
+		return "virtual machine"
+	case rats.CCA:
+		return "realm"
+	default:
+		return "enclave"
+	}
+}
+
 // statusSentence says what a TCB status means for who relies on the platform.
 func statusSentence(s rats.TCBStatus) string {
 	switch s {
 	case rats.UpToDate:
 		return "The platform’s firmware and microcode are up to date."
 	case rats.SWHardeningNeeded:
-		return "The platform is up to date, but has known weaknesses that the enclave’s own code must guard against."
+		return "The platform is up to date, but has known weaknesses that the code inside must guard against itself."
 	case rats.ConfigurationNeeded:
 		return "The platform is up to date, but its settings may leave it open to known attacks."
 	case rats.ConfigurationAndSWHardeningNeeded:
-		return "The platform is up to date, but its settings, and the enclave’s own code, must guard against known weaknesses."
+		return "The platform is up to date, but its settings, and the code inside, must guard against known weaknesses."
 	case rats.TDRelaunchAdvised:
 		return "The platform has been updated since this virtual machine started; it should be started again."
 	case rats.TDRelaunchAdvisedConfigurationNeeded:
