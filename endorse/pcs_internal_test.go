@@ -18,6 +18,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(byte(2), []byte("3082012030"), "%")
 	f.Add(byte(3), []byte("-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----"), "")
 	f.Add(byte(4), []byte("\xef\xbb\xbf {}"), "-----BEGIN CERTIFICATE-----%0A")
+	f.Add(byte(3), []byte("-----BEGIN X509 CRL----------END X509 CRL-----"), "")
 	kinds := []rats.EndorsementKind{rats.TCBInfo, rats.QEIdentity, rats.PCKCRL, rats.RootCACRL, rats.EvaluationNumbers}
 	f.Fuzz(func(t *testing.T, kind byte, body []byte, chain string) {
 		d := Document{Kind: kinds[int(kind)%len(kinds)], TEE: rats.SGX, CA: PlatformCA, Evaluation: standard}

@@ -78,7 +78,7 @@ func crlOf(body []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(blocks) == 1 {
+		if len(blocks) == 1 && looksLikeDER(blocks[0].der) {
 			return blocks[0].der, nil
 		}
 	}
