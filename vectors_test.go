@@ -158,7 +158,7 @@ func checkAnswer(t testing.TB, r *attesteer.Result, err error) {
 			}
 		}
 	}
-	if (first == "") != (err == nil) || len(r.Checks) != 16 {
+	if (first == "") != (err == nil) || len(r.Checks) != 23 {
 		t.Errorf("%d checks, first failure %q, error %v", len(r.Checks), first, err)
 	}
 	b, jsonErr := json.Marshal(r)
