@@ -331,3 +331,37 @@ func TestABaseURLIsCheckedBeforeUse(t *testing.T) {
 		s.Close()
 	}
 }
+
+func TestRealAnswersAreTakenAsIntelGivesThem(t *testing.T) {
+	moment := time.Date(2025, time.June, 20, 10, 55, 0, 0, time.UTC)
+	dir := collateral(t)
+	quote := readFile(t, dir, "..", "..", "seed", "quote.bin")
+	var items []rats.Endorsement
+	for _, e := range readFolder(t, dir, nil).All() {
+		info, err := attesteer.CheckEndorsement(e, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !info.Issued.After(moment) && info.ValidUntil.After(moment) { // also of the certificate
+			items = append(items, e)
+		}
+	}
+	s := serve(t, items, func(p *pcstest.PCS, cfg *endorse.PCSConfig) {
+		cfg.Roots, cfg.Now = nil, func() time.Time { return moment }
+		p.Standard(19)
+	})
+	got, err := s.client.Endorsements(t.Context(), needsOf(t, quote, nil), moment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	en, err := attesteer.ParseEndorsements(got...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, _ := s.client.Standard(rats.SGX)
+	policy := attesteer.Policy{AllowDebug: true, AcceptTCB: []rats.TCBStatus{rats.OutOfDate}}
+	result, err := attesteer.Verify(attesteer.Evidence{Raw: quote}, en.WithStandard(rats.SGX, number), policy, moment)
+	if err != nil || result.TCB.EvaluationDataNumber != 19 {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
