@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/token"
 )
 
 // describe builds the REST API: handlers, and the document that describes them,
@@ -51,6 +51,7 @@ func (g *Gateway) describe() huma.API {
 	g.registerEndorsements(api)
 	g.registerLedger(api)
 	g.registerCompatible(api)
+	g.registerTokens(api)
 	straighten(schemas.Map())
 	return api
 }
@@ -64,14 +65,55 @@ const (
 func (g *Gateway) operation(method, path, id, tag, summary string) huma.Operation {
 	return huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
+		Security: security(g.reading()),
 		// Huma takes a body that fills its bound for one that is over it.
 		MaxBodyBytes: g.cfg.MaxBody + 1, BodyReadTimeout: readTimeout,
 	}
 }
 
-// withToken marks a call that needs a token.
+// security describes what a call takes, and is what [Gateway.guard] goes by: a
+// list of what is enough, of which an empty entry is nothing at all.
+func security(n need) []map[string][]string {
+	var all []map[string][]string
+	if n.anonymous {
+		all = append(all, map[string][]string{})
+	}
+	return append(all, map[string][]string{tokenScheme: {string(n.scope)}})
+}
+
+// needOf reads it again; ok is false for a call that nobody is asked about.
+func needOf(op *huma.Operation) (n need, ok bool) {
+	for _, enough := range op.Security {
+		if scopes := enough[tokenScheme]; len(scopes) > 0 {
+			n.scope = token.Scope(scopes[0])
+		} else {
+			n.anonymous = true
+		}
+	}
+	return n, len(op.Security) > 0
+}
+
+// withToken marks a call that needs a token to submit.
 func withToken(op huma.Operation) huma.Operation {
-	op.Security = []map[string][]string{{tokenScheme: {}}}
+	op.Security = security(need{scope: token.Submit})
+	return op
+}
+
+// forAdmins marks a call that needs a token of an operator's.
+func forAdmins(op huma.Operation) huma.Operation {
+	op.Security = security(need{scope: token.Admin})
+	return op
+}
+
+// forAnyone marks a submission that needs no token unless reads need one.
+func (g *Gateway) forAnyone(op huma.Operation) huma.Operation {
+	op.Security = security(need{scope: token.Submit, anonymous: !g.cfg.ReadsNeedToken})
+	return op
+}
+
+// forProbes marks a call that looks at no token.
+func forProbes(op huma.Operation) huma.Operation {
+	op.Security = nil
 	return op
 }
 
@@ -115,14 +157,18 @@ func (a *answer) SetStatus(status int) {
 // Unwrap lets humago find the request.
 func (a *answer) Unwrap() huma.Context { return a.requestContext }
 
-// guard asks for a token where one is needed, before anything is read.
+// guard asks for a token where one is needed, and counts the call, before
+// anything of it is read.
 func (g *Gateway) guard(ctx huma.Context, next func(huma.Context)) {
 	a := &answer{requestContext: ctx}
-	if len(ctx.Operation().Security) > 0 {
-		if err := g.standingOf(ctx.Header("Authorization")).authorise(); err != nil {
-			ctx.SetHeader("WWW-Authenticate", "Bearer")
+	if n, ok := needOf(ctx.Operation()); ok {
+		if err := g.permit(ctx.Context(), n); err != nil {
+			p := problemOf(err)
+			for name := range p.header {
+				ctx.SetHeader(name, p.header.Get(name))
+			}
 			// That the caller went away is no concern of ours.
-			_ = huma.WriteErr(g.api, a, http.StatusUnauthorized, problemOf(err).Detail)
+			_ = huma.WriteErr(g.api, a, p.Status, p.Detail)
 			return
 		}
 	}

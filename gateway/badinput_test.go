@@ -271,7 +271,11 @@ func TestATokenIsAskedForWhereItIsNeeded(t *testing.T) {
 				return
 			}
 			r.wants(t, 401, rats.Unauthorized)
-			if r.header.Get("WWW-Authenticate") != "Bearer" {
+			want := `Bearer error="invalid_token"`
+			if c.header == "" {
+				want = `Bearer realm="attesteer"`
+			}
+			if r.header.Get("WWW-Authenticate") != want {
 				t.Errorf("%s", r.header)
 			}
 		})

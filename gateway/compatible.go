@@ -61,6 +61,7 @@ func envelopeOf(p *problem) envelope {
 
 // writeEnvelope answers outside huma.
 func writeEnvelope(w http.ResponseWriter, p *problem) {
+	p.setHeader(w.Header())
 	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(p.Status)
 	b, err := json.Marshal(envelopeOf(p))

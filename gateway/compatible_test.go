@@ -338,8 +338,9 @@ func checkRPC(t *testing.T, h *house, ask func(t *testing.T, msg string) inner) 
 func TestJSONRPCNeedsATokenToSubmitOutsideDevelopment(t *testing.T) {
 	h := open(t, "test", nil)
 	msg := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"attesteer_forwardDcapQuote","params":["%x"]}`, quote(t, 1, simtee.Enclave{}))
-	if got := returnedText(t, *h.rpc(t, "", msg).Result); !strings.HasPrefix(got, "unauthorized: ") {
-		t.Errorf("without a token: %s", got)
+	r := h.post(t, "/", "", msg)
+	if got := returnedText(t, *as[inner](t, r.body).Result); r.status != 401 || !strings.HasPrefix(got, "unauthorized: ") {
+		t.Errorf("without a token: %d %s", r.status, got)
 	}
 	if got := returnedText(t, *h.rpc(t, "secret-word", msg).Result); !strings.HasPrefix(got, "untrusted_root: ") {
 		t.Errorf("with a token: %s", got)
@@ -347,7 +348,7 @@ func TestJSONRPCNeedsATokenToSubmitOutsideDevelopment(t *testing.T) {
 	if got := h.rpc(t, "", `{"jsonrpc":"2.0","id":1,"method":"system_name"}`); *got.Result != "attesteer" {
 		t.Errorf("a read: %+v", got)
 	}
-	if r := h.post(t, "/", "wrong-word", msg); r.status != 401 || r.header.Get("WWW-Authenticate") != "Bearer" {
+	if r := h.post(t, "/", "wrong-word", msg); r.status != 401 || r.header.Get("WWW-Authenticate") != `Bearer error="invalid_token"` {
 		t.Errorf("with a wrong token: %d %s", r.status, r.body)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
+	"github.com/attesteer/attesteer/token"
 )
 
 // Ledger decides about transactions. It is safe for concurrent use.
@@ -85,11 +86,25 @@ type Source interface {
 	Endorsements(ctx context.Context, needs []attesteer.Need, at time.Time) ([]rats.Endorsement, error)
 }
 
-// Tokens knows who may submit. It is safe for concurrent use.
+// Tokens knows who calls. It is safe for concurrent use; [token.Store] is one.
 type Tokens interface {
-	// Allowed reports whether a token is known, in time that does not tell how
-	// near it came.
-	Allowed(token string) bool
+	// Verify returns the token that text is, in time that does not tell how near
+	// it came: [rats.Unauthorized] if it is not good, and [token.ErrUnknown] if
+	// it is none.
+	Verify(text string, at time.Time) (token.Entry, error)
+	// Use counts a call of a token that was good when its connection began:
+	// a [*token.QuotaError], or [rats.Unauthorized] if it ended since.
+	Use(id string, scope token.Scope, at time.Time) error
+	// Key returns the private key of a token's registrar, by its public one in hex.
+	Key(registrar string) (ed25519.PrivateKey, error)
+}
+
+// TokenAdmin changes who may call.
+type TokenAdmin interface {
+	Create(r token.Request, at time.Time) (token.Made, error)
+	// Revoke fails with [rats.NotFound].
+	Revoke(id string, at time.Time) (token.View, error)
+	List(at time.Time) ([]token.View, error)
 }
 
 // Config says what a gateway stands on. Fields that may be empty say so.
@@ -109,6 +124,10 @@ type Config struct {
 	// original's clients send none.
 	Network string
 	Tokens  Tokens
+	// TokenAdmin serves the calls that make and revoke tokens; nil serves none.
+	TokenAdmin TokenAdmin
+	// ReadsNeedToken: nobody reads, or publishes endorsements, without a token.
+	ReadsNeedToken bool
 	// Now is the clock of transactions' deadlines; nil is the system's.
 	Now func() time.Time
 	// Logger may be nil. Neither evidence nor tokens are logged.

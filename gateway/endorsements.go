@@ -56,7 +56,7 @@ func (g *Gateway) registerEndorsements(api huma.API) {
 			}
 			return &endorsementsOutput{Body: *list}, nil
 		})
-	op := g.operation(http.MethodPost, "/v1/endorsements", "push-endorsements", tag, "Publish vendors' signed statements on the ledger")
+	op := g.forAnyone(g.operation(http.MethodPost, "/v1/endorsements", "push-endorsements", tag, "Publish vendors' signed statements on the ledger"))
 	op.Description = "Anyone may: what counts is the vendor's signature. What verifies is taken, also when it is stale; certificates of single platforms are not kept. When nothing was taken and nothing was known, the answer is a problem of the first refusal's kind."
 	register(api, op, func(ctx context.Context, in *pushInput) (*pushOutput, error) {
 		out, err := g.push(ctx, in.Body.Endorsements)

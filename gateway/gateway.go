@@ -95,6 +95,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.log.LogAttrs(r.Context(), slog.LevelDebug, "call", slog.String("method", r.Method),
 			slog.String("path", r.URL.Path), slog.Int("status", out.status), slog.Duration("took", g.cfg.Now().Sub(start)))
 	}()
+	r = r.WithContext(withCaller(r.Context(), g.callerOf(r)))
 	if p := g.admit(r); p != nil {
 		if p.Status == http.StatusRequestEntityTooLarge {
 			w.Header().Set("Connection", "close") // what is still coming is not read
@@ -120,8 +121,8 @@ func (g *Gateway) admit(r *http.Request) *problem {
 	if r.ContentLength > g.cfg.MaxBody {
 		return problemOf(rats.Errorf(rats.TooLarge, "body: %d bytes, at most %d", r.ContentLength, g.cfg.MaxBody))
 	}
-	if g.standingOf(r.Header.Get("Authorization")) != trusted && !g.limiter.allow(r.RemoteAddr) {
-		return problemOf(rats.Errorf(rats.QuotaExceeded, "too many requests from this address"))
+	if err := g.throttle(callerIn(r.Context())); err != nil {
+		return problemOf(err)
 	}
 	if g.csrf.Check(r) != nil {
 		return statusProblem(rats.Unauthorized, http.StatusForbidden, "sent by a page of another site")
@@ -138,11 +139,23 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	case isAPI(path):
 		g.serveAPI(w, r)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		g.cfg.Pages.ServeHTTP(w, r)
+		g.servePage(w, r)
 	default:
 		w.Header().Set("Allow", "GET, HEAD")
 		writeProblem(w, notAllowed(r.Method))
 	}
+}
+
+// servePage serves what is for people. A token counts there only where reads
+// need one.
+func (g *Gateway) servePage(w http.ResponseWriter, r *http.Request) {
+	if g.cfg.ReadsNeedToken {
+		if err := g.permit(r.Context(), g.reading()); err != nil {
+			writeProblem(w, problemOf(err))
+			return
+		}
+	}
+	g.cfg.Pages.ServeHTTP(w, r)
 }
 
 // isAPI reports whether a path is the REST API's, known or not.

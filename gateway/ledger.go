@@ -50,11 +50,11 @@ func (g *Gateway) registerLedger(api huma.API) {
 		}
 		return &challengeOutput{Body: client.Challenge{Hash: hex.EncodeToString(hash[:]), Height: height, Time: at}}, nil
 	})
-	register(api, g.operation(http.MethodGet, "/healthz", "healthz", "process", "Whether the process answers"),
+	register(api, forProbes(g.operation(http.MethodGet, "/healthz", "healthz", "process", "Whether the process answers")),
 		func(context.Context, *nothing) (*aliveOutput, error) {
 			return &aliveOutput{Status: http.StatusOK, Body: alive{"ok"}}, nil
 		})
-	op = g.operation(http.MethodGet, "/readyz", "readyz", "process", "Whether the node takes part in its ledger")
+	op = forProbes(g.operation(http.MethodGet, "/readyz", "readyz", "process", "Whether the node takes part in its ledger"))
 	op.Responses = map[string]*huma.Response{"503": {Description: "It does not yet."}}
 	register(api, op, func(ctx context.Context, _ *nothing) (*aliveOutput, error) {
 		if s, err := g.cfg.Ledger.Status(ctx); err != nil || s.CatchingUp {

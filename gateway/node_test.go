@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,8 +25,10 @@ import (
 	"github.com/attesteer/attesteer/gateway"
 	"github.com/attesteer/attesteer/ledger"
 	"github.com/attesteer/attesteer/proof"
+	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/simtee"
+	"github.com/attesteer/attesteer/token"
 )
 
 // patience bounds waits that end soon when nothing is wrong.
@@ -60,16 +63,20 @@ func (a adapter) Status(ctx context.Context) (gateway.Status, error) {
 	return out, err
 }
 
-// words are the tokens of a test.
+// words are the tokens of a test, good for everything but to make others.
 type words []string
 
-func (w words) Allowed(token string) bool {
-	for _, known := range w {
-		if token == known {
-			return true
-		}
+func (w words) Verify(text string, _ time.Time) (token.Entry, error) {
+	if !slices.Contains(w, text) {
+		return token.Entry{}, rats.Errorf(rats.Unauthorized, "the word is %w", token.ErrUnknown)
 	}
-	return false
+	return token.Entry{ID: "0123456789ab", Scopes: token.Scopes{token.Read, token.Submit}}, nil
+}
+
+func (words) Use(string, token.Scope, time.Time) error { return nil }
+
+func (words) Key(registrar string) (ed25519.PrivateKey, error) {
+	return nil, rats.Errorf(rats.NotFound, "registrar %s", registrar)
 }
 
 // pages stands for the pages.

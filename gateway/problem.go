@@ -7,24 +7,35 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/registry"
+	"github.com/attesteer/attesteer/token"
 )
 
 // problem is an error on its way out, in the form of RFC 9457.
 type problem struct {
 	client.Problem
+	// header goes with it: what to show instead, or when to come again.
+	header http.Header
 }
 
 // Error implements error.
 func (p *problem) Error() string {
-	return (&rats.Error{Kind: p.Kind, Detail: p.Detail}).Error()
+	return p.Unwrap().Error()
 }
+
+// Unwrap lets the kind be found.
+func (p *problem) Unwrap() error { return &rats.Error{Kind: p.Kind, Detail: p.Detail} }
+
+// GetHeaders implements [huma.HeadersError].
+func (p *problem) GetHeaders() http.Header { return p.header }
 
 // GetStatus implements [huma.StatusError].
 func (p *problem) GetStatus() int { return p.Status }
@@ -49,6 +60,9 @@ func problemOf(err error) *problem {
 		return out
 	}
 	out.Check, out.Detail = e.Check, e.Detail
+	if e.Kind == rats.QuotaExceeded {
+		out.header = http.Header{"Retry-After": {retryAfter(err)}}
+	}
 	if errors.As(err, &refused) {
 		out.Result = refused.result.Result
 		if e.Kind == rats.Replayed {
@@ -60,11 +74,29 @@ func problemOf(err error) *problem {
 }
 
 func newProblem(kind rats.Kind, status int) *problem {
-	return &problem{client.Problem{
+	return &problem{Problem: client.Problem{
 		Type:   "urn:attesteer:kind:" + kind.String(),
 		Title:  strings.ReplaceAll(kind.String(), "_", " "),
 		Status: status, Kind: kind,
 	}}
+}
+
+// retryAfter returns the whole seconds after which a call that went over a quota
+// may be made again (RFC 9110 section 10.2.3). Quotas of the ledger are those of
+// a block, and the next one is near.
+func retryAfter(err error) string {
+	var over *token.QuotaError
+	if !errors.As(err, &over) {
+		return "1"
+	}
+	return strconv.FormatInt(int64((over.After+time.Second-1)/time.Second), 10)
+}
+
+// setHeader adds to an answer what goes with a problem.
+func (p *problem) setHeader(h http.Header) {
+	for name, values := range p.header {
+		h[name] = values
+	}
 }
 
 // statusProblem is a problem whose status HTTP demands, beside the kind's own.
@@ -85,10 +117,8 @@ func (e *refusedTx) Unwrap() error { return e.result.Err }
 
 // writeProblem answers outside huma.
 func writeProblem(w http.ResponseWriter, p *problem) {
+	p.setHeader(w.Header())
 	w.Header().Set("Content-Type", problemType)
-	if p.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
 	w.WriteHeader(p.Status)
 	b, err := json.Marshal(p)
 	if err != nil {
@@ -116,8 +146,10 @@ func problemOfModel(m *huma.ErrorModel) *problem {
 		return statusProblem(rats.Malformed, http.StatusBadRequest, detail)
 	case http.StatusRequestTimeout:
 		return statusProblem(rats.Malformed, m.Status, detail)
-	case http.StatusUnauthorized:
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return statusProblem(rats.Unauthorized, m.Status, detail)
+	case http.StatusTooManyRequests:
+		return statusProblem(rats.QuotaExceeded, m.Status, detail)
 	case http.StatusRequestEntityTooLarge:
 		return statusProblem(rats.TooLarge, m.Status, detail)
 	default:

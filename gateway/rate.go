@@ -41,11 +41,13 @@ func newLimiter(rate Rate, now func() time.Time) *limiter {
 	return &limiter{rate: rate, now: now, buckets: make(map[netip.Prefix]bucket)}
 }
 
-// allow reports whether a request from a remote address, "host:port", is within
-// the rate, and counts it.
-func (l *limiter) allow(remote string) bool {
-	if l.rate.PerSecond <= 0 {
-		return true
+// take counts requests from a remote address, "host:port", if they are within
+// the rate, and else returns how long it takes until they are. More than the
+// burst counts as the burst: no call is refused for ever.
+func (l *limiter) take(remote string, requests int) time.Duration {
+	cost := float64(min(requests, l.rate.Burst))
+	if l.rate.PerSecond <= 0 || cost <= 0 {
+		return 0
 	}
 	who := network(remote)
 	l.mu.Lock()
@@ -59,13 +61,13 @@ func (l *limiter) allow(remote string) bool {
 		b = bucket{left: float64(l.rate.Burst), at: now}
 	}
 	b = l.refill(b, now)
-	if b.left < 1 {
+	if b.left < cost {
 		l.buckets[who] = b
-		return false
+		return time.Duration((cost - b.left) / l.rate.PerSecond * float64(time.Second))
 	}
-	b.left--
+	b.left -= cost
 	l.buckets[who] = b
-	return true
+	return 0
 }
 
 func (l *limiter) refill(b bucket, now time.Time) bucket {

@@ -9,11 +9,13 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/creachadair/jrpc2"
 
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/token"
 )
 
 // method is one JSON-RPC method. What it returns is the result as it is; an
@@ -21,7 +23,7 @@ import (
 // success: such is the original's way.
 type method struct {
 	name string
-	// submits: a token is needed, but on a development network.
+	// submits: a token of that scope is needed, but on a development network.
 	submits bool
 	call    func(ctx context.Context, params []json.RawMessage) (any, error)
 }
@@ -95,10 +97,8 @@ func (r *rpc) handle(m method) jrpc2.Handler {
 				result = returnedError(rats.Internal)
 			}
 		}()
-		if m.submits && r.g.cfg.Network != networkDev {
-			if err := standingIn(ctx).authorise(); err != nil {
-				return returnedError(err), nil
-			}
+		if err := r.permit(ctx, m); err != nil {
+			return returnedError(err), nil
 		}
 		var params []json.RawMessage
 		if req.HasParams() && req.UnmarshalParams(&params) != nil {
@@ -112,16 +112,50 @@ func (r *rpc) handle(m method) jrpc2.Handler {
 	}
 }
 
-// standingKey is the context key of a connection's standing.
-type standingKey struct{}
-
-func withStanding(ctx context.Context, s standing) context.Context {
-	return context.WithValue(ctx, standingKey{}, s)
+// permit decides whether a call may be made, and counts it. What was decided
+// about the calls of one POST decides its status.
+func (r *rpc) permit(ctx context.Context, m method) error {
+	n := r.g.reading()
+	if m.submits {
+		n = need{scope: token.Submit}
+	}
+	// The original's clients send no token.
+	n.anonymous = n.anonymous || r.g.cfg.Network == networkDev
+	err := r.g.permit(ctx, n)
+	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
+		o.add(err)
+	}
+	return err
 }
 
-func standingIn(ctx context.Context) standing {
-	s, _ := ctx.Value(standingKey{}).(standing)
-	return s
+// outcome is what was decided about the calls of one POST.
+type outcome struct {
+	mu      sync.Mutex // guards what follows
+	let     bool
+	refusal error
+}
+
+// outcomeKey is the context key of a POST's outcome.
+type outcomeKey struct{}
+
+func (o *outcome) add(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err == nil {
+		o.let = true
+	} else if o.refusal == nil {
+		o.refusal = err
+	}
+}
+
+// problem returns why nothing of a message was let in; nil if something was.
+func (o *outcome) problem() *problem {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.let || o.refusal == nil {
+		return nil
+	}
+	return problemOf(o.refusal)
 }
 
 // names answers with the documented methods in alphabetical order, as one

@@ -9,12 +9,18 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/token"
 )
 
 // schemaName names schemas by their types, with a clearer name for some.
 func schemaName(t reflect.Type, hint string) string {
-	if t == reflect.TypeFor[record.View]() {
+	switch t {
+	case reflect.TypeFor[record.View]():
 		return "Enclave"
+	case reflect.TypeFor[token.View]():
+		return "Token"
+	case reflect.TypeFor[token.Made]():
+		return "MadeToken"
 	}
 	return huma.DefaultSchemaNamer(t, hint)
 }
@@ -29,7 +35,7 @@ func (millisSchema) Schema(huma.Registry) *huma.Schema {
 
 // bodies are the schemas of what callers send; all others are of answers.
 func bodies() []string {
-	return []string{"AppraisalBody", "EvidenceBody", "PolicyBody", "PushInputBody", "PushedItem", "QuoteInputBody"}
+	return []string{"AppraisalBody", "EvidenceBody", "PolicyBody", "PushInputBody", "PushedItem", "QuoteInputBody", "TokenBody"}
 }
 
 // nullable are the fields of answers that may be null where their Go type does

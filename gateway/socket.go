@@ -34,31 +34,29 @@ func isUpgrade(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
-// options are those of every jrpc2 server: only our own methods, for a caller of
-// the given standing.
-func (r *rpc) options(ctx context.Context, s standing) *jrpc2.ServerOptions {
-	base := withStanding(ctx, s)
+// options are those of every jrpc2 server: only our own methods, for the caller
+// whom ctx names.
+func (r *rpc) options(ctx context.Context) *jrpc2.ServerOptions {
 	return &jrpc2.ServerOptions{
 		DisableBuiltin: true, Concurrency: maxCallsAtOnce,
-		NewContext: func() context.Context { return base },
+		NewContext: func() context.Context { return ctx },
 	}
 }
 
-// enter judges who calls; what it finds wrong it answers.
-func (r *rpc) enter(w http.ResponseWriter, req *http.Request) (standing, bool) {
-	s := r.g.standingOf(req.Header.Get("Authorization"))
-	if s == refused {
-		writeProblem(w, problemOf(s.authorise()))
-		return s, false
+// enter lets in who showed nothing wrong, and answers who did.
+func enter(w http.ResponseWriter, req *http.Request) (*caller, bool) {
+	c := callerIn(req.Context())
+	if c.fault != nil {
+		writeProblem(w, problemOf(c.fault))
 	}
-	return s, true
+	return c, c.fault == nil
 }
 
 // servePost serves JSON-RPC by POST: one message, single or batch, and its
-// answer. Errors of JSON-RPC are answers like others, with status 200.
+// answer. Errors of JSON-RPC are answers like others, with status 200, but for
+// a message of which nothing was let in: that has the status of the reason.
 func (r *rpc) servePost(w http.ResponseWriter, req *http.Request) {
-	s, ok := r.enter(w, req)
-	if !ok {
+	if _, ok := enter(w, req); !ok {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, r.g.cfg.MaxBody))
@@ -71,20 +69,25 @@ func (r *rpc) servePost(w http.ResponseWriter, req *http.Request) {
 		writeProblem(w, problemOf(rats.Errorf(rats.Malformed, "the body broke off")))
 		return
 	}
-	ctx := req.Context()
+	decided := new(outcome)
+	ctx := context.WithValue(req.Context(), outcomeKey{}, decided)
 	p := &posted{body: body}
 	l := newLine(p)
 	p.wait = func() { l.idle(ctx) }
-	server := jrpc2.NewServer(r.assign, r.options(ctx, s)).Start(l)
+	server := jrpc2.NewServer(r.assign, r.options(ctx)).Start(l)
 	_ = server.Wait() // it ends with the message
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	answer := p.said()
+	status, answer := http.StatusOK, p.said()
 	if answer == nil {
-		w.WriteHeader(http.StatusNoContent)
-		return
+		status = http.StatusNoContent
+	}
+	if refused := decided.problem(); refused != nil {
+		refused.setHeader(w.Header())
+		status = refused.Status
 	}
 	w.Header().Set("Content-Type", jsonType)
+	w.WriteHeader(status)
 	_, _ = w.Write(answer) // a caller that went away needs no answer
 }
 
@@ -125,10 +128,11 @@ func (p *posted) close() error { return nil }
 
 // serveSocket serves JSON-RPC over a WebSocket until either side ends it.
 func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
-	s, ok := r.enter(w, req)
+	c, ok := enter(w, req)
 	if !ok {
 		return
 	}
+	c.prepaid.Store(0) // that paid for the connection; each call counts
 	// A page of another site may not connect: the check of Origin is the library's.
 	conn, err := websocket.Accept(w, req, nil)
 	if err != nil {
@@ -145,7 +149,7 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 	}
 	defer r.sockets.remove(l)
 	go k.ping()
-	_ = jrpc2.NewServer(r.assign, r.options(ctx, s)).Start(l).Wait() // why it ended concerns the caller alone
+	_ = jrpc2.NewServer(r.assign, r.options(ctx)).Start(l).Wait() // why it ended concerns the caller alone
 }
 
 // socket is the transport of one WebSocket.

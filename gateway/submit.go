@@ -133,7 +133,8 @@ func (g *Gateway) submitWith(ctx context.Context, lacks []rats.Endorsement, s *r
 	return g.submit(ctx, along, s)
 }
 
-// submit signs one transaction and has the ledger decide about it.
+// submit signs one transaction, in the name of its caller's registrar, and has
+// the ledger decide about it.
 func (g *Gateway) submit(ctx context.Context, items []rats.Endorsement, s *record.Submission) (*submitted, error) {
 	tx := record.Transaction{
 		Version: record.TransactionVersion, ChainID: g.cfg.Registry.ChainID(),
@@ -143,7 +144,11 @@ func (g *Gateway) submit(ctx context.Context, items []rats.Endorsement, s *recor
 	if _, err := rand.Read(tx.Nonce[:]); err != nil {
 		return nil, rats.Errorf(rats.Internal, "nonce: %w", err)
 	}
-	signed, err := record.Sign(g.cfg.Key, tx)
+	key, err := g.signingKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := record.Sign(key, tx)
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func TestAnAddressMayAskInBurstsAndAtARate(t *testing.T) {
 	ask := func(remote string, want ...bool) {
 		t.Helper()
 		for i, w := range want {
-			if got := l.allow(remote); got != w {
+			if got := l.take(remote, 1) == 0; got != w {
 				t.Errorf("%s, request %d: %v, want %v", remote, i, got, w)
 			}
 		}
@@ -176,7 +176,7 @@ func TestTheLimiterForgetsBeforeItFillsTheMemory(t *testing.T) {
 	l := newLimiter(Rate{PerSecond: 1, Burst: 1}, func() time.Time { return now })
 	for i := range uint32(3 * maxBuckets) {
 		ip := netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)})
-		l.allow(netip.AddrPortFrom(ip, 1).String())
+		l.take(netip.AddrPortFrom(ip, 1).String(), 1)
 		if len(l.buckets) > maxBuckets {
 			t.Fatalf("%d buckets", len(l.buckets))
 		}

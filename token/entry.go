@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -50,6 +51,30 @@ func ParseScopes(names []string) (Scopes, error) {
 		return nil, rats.Errorf(rats.Malformed, "scopes: at least one of read, submit, admin")
 	}
 	return out, nil
+}
+
+// maxDays keeps a number of days within what a duration can hold.
+const maxDays = 36_500
+
+// ParseExpiry reads when a token ends: an RFC 3339 time, or a duration from now
+// on such as "12h" or "90d"; empty is never, a zero time.
+func ParseExpiry(text string, at time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t.UTC(), nil
+	}
+	d, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 32)
+		d = time.Duration(min(n, maxDays)) * 24 * time.Hour
+	}
+	if err != nil || d <= 0 {
+		return time.Time{}, rats.Errorf(rats.Malformed, "expires: neither a duration such as 12h or 90d nor a time in RFC 3339")
+	}
+	return at.Add(d).UTC(), nil
 }
 
 // Quota bounds calls; zero sets no bound. Minutes and days are those of the

@@ -30,6 +30,8 @@ type house struct {
 	// services are asked for endorsements; refreshed ends their renewal.
 	services  endorse.Services
 	refreshed func()
+	// saveUse writes down what tokens used, for the last time.
+	saveUse func() error
 }
 
 // openHouse starts what serve serves, bottom up. What it opened before an error
@@ -43,7 +45,11 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if err != nil {
 		return nil, homeError(err)
 	}
-	h = &house{}
+	tokens, err := openTokens(home)
+	if err != nil {
+		return nil, err
+	}
+	h = &house{saveUse: savingUse(tokens, logger)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -74,7 +80,8 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	}
 	config := gateway.Config{
 		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
-		Network: f.network, Tokens: tokensFor(f.network, home), Logger: logger, Version: version().version,
+		Network: f.network, Logger: logger, Version: version().version,
+		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
 		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Network: f.network, Log: logger}),
 	}
 	if len(h.services) > 0 {
@@ -99,6 +106,9 @@ func (h *house) close() error {
 		h.refreshed()
 	}
 	h.services.Close()
+	if h.saveUse != nil {
+		errs = append(errs, h.saveUse())
+	}
 	if h.index != nil {
 		errs = append(errs, h.index.Close())
 	}

@@ -32,7 +32,9 @@ type serveFlags struct {
 	archive      bool
 	demo         bool
 	verbose      bool
-	service      serviceFlags
+	// anonymousReads: callers without a token may read.
+	anonymousReads bool
+	service        serviceFlags
 }
 
 // defaultHome is where a node keeps its data unless it is told otherwise.
@@ -80,6 +82,7 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")
 	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, or URL of a PCS or PCCS, to publish from when evidence needs them (repeatable)")
 	fl.BoolVar(&f.archive, "archive", false, "keep all blocks and evidence (this version keeps them always)")
+	fl.BoolVar(&f.anonymousReads, "anonymous-reads", true, "let callers without a token read, at a rate bounded per address")
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")
 	fl.BoolVar(&f.verbose, "verbose", false, "also log what the consensus engine does")
 	f.service.register(fl)

@@ -3,195 +3,202 @@
 package main
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
+	"context"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/token"
 )
 
-// tokenEntry is what is kept of a token: its hash, never the token.
-type tokenEntry struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	SHA256  string    `json:"sha256"`
-	Created time.Time `json:"created"`
+// openTokens returns the tokens of a home, and says what to do about a file that
+// cannot be used.
+func openTokens(home string) (*token.Store, error) {
+	s, err := token.Open(home, time.Now())
+	return s, tokenError(err)
 }
 
-// tokenFile is the list of tokens that a node takes, HOME/config/tokens.json.
-// A running node reads it again when it changes.
-type tokenFile struct {
-	path string
-
-	mu      sync.Mutex // guards what follows
-	changed time.Time
-	size    int64
-	entries []tokenEntry
+func tokenError(err error) error {
+	var file *token.FileError
+	if errors.Is(err, token.ErrMode) && errors.As(err, &file) {
+		return hinted{err, "chmod 600 " + file.Path}
+	}
+	return err
 }
 
-func tokensOf(home string) *tokenFile {
-	return &tokenFile{path: filepath.Join(home, "config", "tokens.json")}
+// saveUseEvery is how often a node writes down what tokens used: as much as it
+// may forget when it is killed.
+const saveUseEvery = time.Hour
+
+// savingUse writes down now and then what tokens used, and once more when the
+// function that it returns is called.
+func savingUse(s *token.Store, log *slog.Logger) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(saveUseEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case at := <-tick.C:
+				if err := s.Save(at); err != nil {
+					log.LogAttrs(ctx, slog.LevelError, "what tokens used could not be saved", slog.Any("error", err))
+				}
+			}
+		}
+	})
+	return func() error {
+		cancel()
+		done.Wait()
+		return s.Save(time.Now())
+	}
 }
 
-// Allowed reports whether a token is on the list, in time that does not depend
-// on which entry it is near to.
-func (t *tokenFile) Allowed(token string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.load(); err != nil {
-		return false
-	}
-	sum := sha256.Sum256([]byte(token))
-	want := []byte(hex.EncodeToString(sum[:]))
-	found := 0
-	for _, e := range t.entries {
-		found |= subtle.ConstantTimeCompare(want, []byte(e.SHA256))
-	}
-	return found == 1
-}
-
-// load reads the file if it changed. The caller holds mu.
-func (t *tokenFile) load() error {
-	st, err := os.Stat(t.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.entries, t.changed, t.size = nil, time.Time{}, 0
-		return nil
-	}
-	if err != nil {
-		return fileError("read", t.path, err)
-	}
-	if st.ModTime().Equal(t.changed) && st.Size() == t.size {
-		return nil
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		return hinted{fileFault{"read", t.path, errors.New("others may read it")}, "chmod 600 " + t.path}
-	}
-	b, err := os.ReadFile(t.path)
-	if err != nil {
-		return fileError("read", t.path, err)
-	}
-	var entries []tokenEntry
-	if err := json.Unmarshal(b, &entries); err != nil {
-		return rats.Errorf(rats.Malformed, "%s: %w", t.path, err)
-	}
-	t.entries, t.changed, t.size = entries, st.ModTime(), st.Size()
-	return nil
-}
-
-// store replaces the file in one step. The caller holds mu.
-func (t *tokenFile) store(entries []tokenEntry) error {
-	b, err := json.MarshalIndent(entries, "", "  ")
-	if err != nil {
-		return rats.Errorf(rats.Internal, "encode: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(t.path), 0o700); err != nil {
-		return fileError("make", filepath.Dir(t.path), err)
-	}
-	temp := t.path + ".new"
-	if err := os.WriteFile(temp, append(b, '\n'), 0o600); err != nil {
-		return fileError("write", temp, err)
-	}
-	if err := os.Rename(temp, t.path); err != nil {
-		return fileError("write", t.path, err)
-	}
-	t.entries, t.changed = entries, time.Time{}
-	return nil
+// tokenFlags are those of token create.
+type tokenFlags struct {
+	request token.Request
+	scopes  []string
+	expires string
 }
 
 func (a *app) tokenCommand() *cobra.Command {
 	var home string
 	cmd := &cobra.Command{
-		Use: "token", Short: "Create, list and revoke the tokens with which clients submit",
+		Use: "token", Short: "Create, list and revoke the tokens with which clients call a node",
+		Long: `token changes who may call the node of a home, whether or not it is running: a
+running node goes by it from the next call on.
+
+A token is shown once, when it is created, and only its hash is kept. Clients
+send it as "Authorization: Bearer TOKEN"; commands take it from ATTESTEER_TOKEN.`,
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&home, "home", a.defaultHome(), "folder of the node")
-
-	var name string
-	create := &cobra.Command{
-		Use: "create", Short: "Create a token and print it once", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.tokenCreate(home, name) },
-	}
-	create.Flags().StringVar(&name, "name", "", "whom the token is for")
-	cmd.AddCommand(create, &cobra.Command{
+	cmd.AddCommand(a.tokenCreateCommand(&home), &cobra.Command{
 		Use: "list", Short: "List tokens; the tokens themselves are not kept", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.tokenList(home) },
 	}, &cobra.Command{
-		Use: "revoke ID", Short: "Revoke a token at once", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return tokenRevoke(home, args[0]) },
+		Use: "revoke ID", Short: "Revoke a token at once and for good", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.tokenRevoke(home, args[0]) },
 	})
 	return cmd
 }
 
-func (a *app) tokenCreate(home, name string) error {
-	t := tokensOf(home)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.load(); err != nil {
+func (a *app) tokenCreateCommand(home *string) *cobra.Command {
+	var f tokenFlags
+	cmd := &cobra.Command{
+		Use: "create", Short: "Create a token and print it once",
+		Long: `create makes a token and prints it, alone, on standard output.
+
+Scopes: read looks things up and has evidence appraised; submit has evidence and
+endorsements recorded; admin makes and revokes tokens over the API, and implies
+the others. Quotas count calls in minutes and days of UTC.
+
+With --registrar new the token submits in the name of a registrar of its own,
+whose key stays in the home; another token may share it by its public key. The
+ledger counts a registrar that its genesis does not admit among the unknown ones,
+which share one quota.`,
+		Example: `  TOKEN=$(attesteer token create --name "the build server" --expires 90d)
+  attesteer token create --scope submit --per-minute 10 --per-day 1000 --registrar new --json
+  attesteer token create --scope admin --expires 12h`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.tokenCreate(*home, f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.request.Name, "name", "", "whom the token is for")
+	fl.StringSliceVar(&f.scopes, "scope", []string{string(token.Read), string(token.Submit)}, "read, submit or admin (repeatable)")
+	fl.StringVar(&f.expires, "expires", "", "when it ends: a duration such as 12h or 90d, or a time in RFC 3339 (default: when it is revoked)")
+	fl.Uint32Var(&f.request.Submissions.PerMinute, "per-minute", 0, "submissions in a minute; 0 sets no bound")
+	fl.Uint32Var(&f.request.Submissions.PerDay, "per-day", 0, "submissions in a day; 0 sets no bound")
+	fl.Uint32Var(&f.request.Reads.PerMinute, "reads-per-minute", 0, "reads in a minute; 0 sets no bound")
+	fl.Uint32Var(&f.request.Reads.PerDay, "reads-per-day", 0, "reads in a day; 0 sets no bound")
+	fl.StringVar(&f.request.Registrar, "registrar", "", `"new", or the public key of a registrar that another token has (default: the node's)`)
+	return cmd
+}
+
+func (a *app) tokenCreate(home string, f tokenFlags) error {
+	now := time.Now()
+	var err error
+	if f.request.Scopes, err = token.ParseScopes(f.scopes); err != nil {
+		return usageError{err}
+	}
+	if f.request.Expires, err = token.ParseExpiry(f.expires, now); err != nil {
+		return usageError{err}
+	}
+	s, err := openTokens(home)
+	if err != nil {
 		return err
 	}
-	var secret [32]byte
-	if _, err := rand.Read(secret[:]); err != nil {
-		return rats.Errorf(rats.Internal, "random: %w", err)
-	}
-	token := "att_" + base64.RawURLEncoding.EncodeToString(secret[:])
-	sum := sha256.Sum256([]byte(token))
-	e := tokenEntry{
-		ID: hex.EncodeToString(sum[:4]), Name: name,
-		SHA256: hex.EncodeToString(sum[:]), Created: time.Now().UTC().Truncate(time.Second),
-	}
-	if err := t.store(append(t.entries, e)); err != nil {
-		return err
+	made, err := s.Create(f.request, now)
+	if err != nil {
+		return tokenError(err)
 	}
 	if a.asJSON {
-		return a.printJSON(map[string]any{"id": e.ID, "name": e.Name, "token": token, "created": e.Created})
+		return a.printJSON(made)
 	}
-	a.printf("%s\n", token)
-	a.sayf("token %s: this is the only time it is shown", e.ID)
+	a.printf("%s\n", made.Token)
+	a.sayf("token %s: this is the only time it is shown", made.ID)
+	if made.Registrar != "" {
+		a.sayf("it submits in the name of registrar %s", made.Registrar)
+	}
 	return nil
 }
 
 func (a *app) tokenList(home string) error {
-	t := tokensOf(home)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.load(); err != nil {
+	s, err := openTokens(home)
+	if err != nil {
 		return err
 	}
-	if a.asJSON {
-		return a.printJSON(map[string]any{"tokens": append([]tokenEntry{}, t.entries...)})
+	all, err := s.List(time.Now())
+	if err != nil {
+		return tokenError(err)
 	}
-	for _, e := range t.entries {
-		a.printf("%s  %s  %s\n", e.ID, e.Created.Format(time.RFC3339), e.Name)
+	if a.asJSON {
+		return a.printJSON(map[string]any{"tokens": all})
+	}
+	for _, v := range all {
+		a.printf("%-12s  %-7s  %s  %-20s  %-17s  %s\n", v.ID, v.State, v.Created.Format(time.RFC3339),
+			endOf(v), scopesOf(v), v.Name)
 	}
 	return nil
 }
 
-func tokenRevoke(home, id string) error {
-	t := tokensOf(home)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.load(); err != nil {
+// endOf says when a token ended or will.
+func endOf(v token.View) string {
+	switch {
+	case v.Revoked != nil:
+		return v.Revoked.Format(time.RFC3339)
+	case v.Expires != nil:
+		return v.Expires.Format(time.RFC3339)
+	default:
+		return "-"
+	}
+}
+
+func scopesOf(v token.View) string {
+	names := make([]string, len(v.Scopes))
+	for i, s := range v.Scopes {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ",")
+}
+
+func (a *app) tokenRevoke(home, id string) error {
+	s, err := openTokens(home)
+	if err != nil {
 		return err
 	}
-	var kept []tokenEntry
-	for _, e := range t.entries {
-		if e.ID != id {
-			kept = append(kept, e)
-		}
+	v, err := s.Revoke(id, time.Now())
+	if err != nil {
+		return tokenError(err)
 	}
-	if len(kept) == len(t.entries) {
-		return rats.Errorf(rats.NotFound, "no token %s in %s", id, t.path)
+	if a.asJSON {
+		return a.printJSON(v)
 	}
-	return t.store(kept)
+	return nil
 }
