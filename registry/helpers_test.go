@@ -214,13 +214,17 @@ func (c *chain) refused(tx []byte, kind rats.Kind, words ...string) registry.TxR
 	return r
 }
 
-// endorsed is a chain that holds the simulated endorsements.
+// endorsed is a chain that holds the simulated endorsements of both TEEs.
 func endorsed(t testing.TB) *chain {
 	t.Helper()
 	c := newChain(t, devGenesis())
-	items, err := simtee.Endorsements(start())
-	if err != nil {
-		t.Fatal(err)
+	var items []rats.Endorsement
+	for _, tee := range []rats.TEE{rats.SGX, rats.TDX} {
+		more, err := simtee.EndorsementsFor(tee, start())
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, more...)
 	}
 	c.ok(c.publish(items...))
 	return c
