@@ -30,6 +30,8 @@ type system struct {
 	stdout io.Writer
 	stderr io.Writer
 	getenv func(string) string
+	// environ returns all variables as NAME=VALUE.
+	environ func() []string
 }
 
 // usageError is a command line that cannot be meant.
@@ -55,6 +57,8 @@ type app struct {
 	// are usage errors.
 	running bool
 	asJSON  bool
+	// token is what nodes are sent; empty for none in particular.
+	token string
 }
 
 // run runs one command line and returns the exit code.
@@ -98,25 +102,10 @@ again, and lets anyone check a record without trusting who serves it.`,
 	root.AddCommand(
 		a.serveCommand(), a.inspectCommand(), a.verifyCommand(), a.submitCommand(), a.enclavesCommand(),
 		a.proofCommand(), a.endorsementsCommand(), a.attestCommand(), a.tokenCommand(), a.versionCommand(),
+		a.healthcheckCommand(), a.manCommand(),
 	)
+	complete(root)
 	return root
-}
-
-// fromEnvironment sets each flag that was not given from ATTESTEER_<FLAG>.
-func (a *app) fromEnvironment(cmd *cobra.Command) error {
-	var first error
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || f.Name == "help" || first != nil {
-			return
-		}
-		name := "ATTESTEER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if value := a.getenv(name); value != "" {
-			if err := cmd.Flags().Set(f.Name, value); err != nil {
-				first = usagef("%s: %w", name, err)
-			}
-		}
-	})
-	return first
 }
 
 // finish reports err and returns its exit code.

@@ -76,7 +76,7 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.home, "home", a.defaultHome(), "folder for keys, genesis and data")
 	fl.StringVar(&f.network, "network", "", "dev, test or main (default: the home's; dev for a new one)")
-	fl.StringVar(&f.listen, "listen", "127.0.0.1:2000", "address for API and pages; port 0 picks a free one")
+	fl.StringVar(&f.listen, "listen", defaultListen, "address for API and pages; port 0 picks a free one")
 	fl.StringVar(&f.tlsCert, "tls-cert", "", "certificate chain in PEM, to serve https and wss")
 	fl.StringVar(&f.tlsKey, "tls-key", "", "private key in PEM")
 	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// probeTimeout bounds one probe, below the usual five seconds of who asks.
+const probeTimeout = 4 * time.Second
+
+type healthFlags struct {
+	node, listen string
+	ready        bool
+}
+
+func (a *app) healthcheckCommand() *cobra.Command {
+	var f healthFlags
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask a node whether it is alive, for container engines and scripts",
+		Long: `healthcheck asks a node whether its process answers, and with --ready whether it
+takes part in its ledger. An image without a shell has nothing else to ask with.
+
+Without --node it asks the node on this machine that listens on --listen, with or
+without TLS. It does not look at the certificate then: that names the node's
+public address, and nothing secret is sent.
+
+Exit codes: 0 yes, 1 no.`,
+		Example: `  attesteer healthcheck
+  attesteer healthcheck --ready --node https://attesteer.example`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.healthcheck(cmd.Context(), f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.node, "node", "", "address of the node's API (default: the one on this machine)")
+	fl.StringVar(&f.listen, "listen", defaultListen, "the address that the node on this machine was given")
+	fl.BoolVar(&f.ready, "ready", false, "also demand that the node takes part in its ledger")
+	return cmd
+}
+
+func (a *app) healthcheck(ctx context.Context, f healthFlags) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	path := "/healthz"
+	if f.ready {
+		path = "/readyz"
+	}
+	status, err := f.probe(ctx, path)
+	if err != nil {
+		return err
+	}
+	if a.asJSON {
+		if err := a.printJSON(map[string]any{"healthy": status == http.StatusOK, "status": status}); err != nil {
+			return err
+		}
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("the node answers %s with status %d", path, status)
+	}
+	return nil
+}
+
+// probe returns the status with which the node answers.
+func (f healthFlags) probe(ctx context.Context, path string) (int, error) {
+	if f.node != "" {
+		return probe(ctx, strings.TrimSuffix(f.node, "/")+path, nil)
+	}
+	host, port, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return 0, usagef("--listen %s: %w", f.listen, err)
+	}
+	if port == "0" {
+		return 0, usagef("--listen %s: whoever listens there chose a port of its own; name it with --node", f.listen)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	address := net.JoinHostPort(host, port) + path
+	// A server of TLS answers those who speak without it, with a refusal: so the
+	// one that is not meant is asked first.
+	status, err := probe(ctx, "https://"+address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the command's text says why
+	var plain tls.RecordHeaderError
+	if errors.As(err, &plain) || err != nil && strings.Contains(err.Error(), "HTTP response to HTTPS client") {
+		return probe(ctx, "http://"+address, nil)
+	}
+	return status, err
+}
+
+func probe(ctx context.Context, address string, config *tls.Config) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, usagef("%w", err)
+	}
+	client := &http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true,
+	}}
+	response, err := client.Do(request)
+	if err != nil {
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
+		return 0, fmt.Errorf("%s: %w", address, err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it is read or it is not
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16))
+	return response.StatusCode, err
+}
