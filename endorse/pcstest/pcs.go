@@ -223,7 +223,7 @@ func (p *PCS) evaluated(w http.ResponseWriter, q url.Values, header string, key 
 	}
 	all := p.matching(key)
 	p.mu.Lock()
-	want, retired := p.standard, p.retired[uint32(n)] //nolint:gosec // parsed with 32 bits
+	want, retired := p.standard, p.retired[uint32(n)]
 	p.mu.Unlock()
 	numbers := make([]uint32, 0, len(all))
 	for _, s := range all {
@@ -237,7 +237,7 @@ func (p *PCS) evaluated(w http.ResponseWriter, q url.Values, header string, key 
 		p.fail(w, http.StatusNotFound)
 		return
 	case number != "":
-		want = uint32(n) //nolint:gosec // parsed with 32 bits
+		want = uint32(n)
 	case update == "early":
 		want = slices.Max(numbers)
 	case want == 0:
