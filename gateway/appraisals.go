@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"runtime"
@@ -12,7 +13,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/attesteer/attesteer"
-	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -22,18 +22,11 @@ const rememberedSignatures = 4096
 
 type appraisalInput struct {
 	Body struct {
-		Evidence    string      `json:"evidence" doc:"standard base64 of the evidence"`
-		Format      *string     `json:"format,omitempty" nullable:"true" doc:"what the evidence has to be recognised as"`
-		RuntimeData *string     `json:"runtime_data,omitempty" nullable:"true" doc:"standard base64 of what hashes to the report data"`
-		Policy      *policyBody `json:"policy,omitempty" doc:"without, the strictest"`
+		Evidence    string     `json:"evidence" doc:"standard base64 of the evidence"`
+		Format      *string    `json:"format,omitempty" nullable:"true" doc:"what the evidence has to be recognised as"`
+		RuntimeData *string    `json:"runtime_data,omitempty" nullable:"true" doc:"standard base64 of what hashes to the report data"`
+		Policy      policyBody `json:"policy,omitempty" doc:"without, the strictest"`
 	} `nameHint:"AppraisalBody"`
-}
-
-// policyBody is what a caller demands. Its zero value is the strictest.
-type policyBody struct {
-	AllowDebug       bool     `json:"allow_debug,omitempty" doc:"accept debug builds"`
-	AcceptTCB        []string `json:"accept_tcb,omitempty" nullable:"false" maxItems:"16" enum:"UpToDate,SWHardeningNeeded,ConfigurationNeeded,ConfigurationAndSWHardeningNeeded,OutOfDate,OutOfDateConfigurationNeeded,TDRelaunchAdvised,TDRelaunchAdvisedConfigurationNeeded,Revoked,NotSupported" doc:"TCB statuses accepted beside UpToDate"`
-	EvaluationNumber string   `json:"evaluation_number,omitempty" pattern:"^(highest|standard|early|[0-9]{1,9})?$" doc:"which TCB evaluation decides; without, the highest that TCB info and QE identity share"`
 }
 
 type appraisalOutput struct {
@@ -72,8 +65,10 @@ func (g *Gateway) registerAppraisals(api huma.API) {
 		if err := checkEvidence(s.Evidence, rats.Format(value(in.Body.Format))); err != nil {
 			return nil, err
 		}
-		p := g.policy(in.Body.Policy)
-		p.RuntimeData = s.RuntimeData
+		p, err := g.policy(in.Body.Policy, s.RuntimeData)
+		if err != nil {
+			return nil, err
+		}
 		result, err := g.appraise(ctx, s.Evidence, p)
 		if err != nil {
 			return nil, g.fault(ctx, err)
@@ -82,19 +77,31 @@ func (g *Gateway) registerAppraisals(api huma.API) {
 	})
 }
 
-// policy is a caller's, under the roots of the network.
-func (g *Gateway) policy(body *policyBody) attesteer.Policy {
-	p := attesteer.Policy{Roots: attesteer.Roots()}
+// policy is a caller's, under the roots of the network: a result of this node
+// says on whose word it rests, by a name that no caller may give to a key.
+func (g *Gateway) policy(body policyBody, runtimeData []byte) (attesteer.Policy, error) {
+	var p attesteer.Policy
+	if body != nil {
+		var err error
+		if p, err = attesteer.ParsePolicy(body); err != nil {
+			return p, err
+		}
+	}
+	if p.Roots != nil {
+		return p, rats.Errorf(rats.Unsupported, "policy: roots: on this network its own roots count and no others")
+	}
+	p.Roots = attesteer.Roots()
 	if root := g.cfg.Registry.Genesis().SimulatedRoot; root != nil {
 		p.Roots = append(p.Roots, *root)
 	}
-	if body != nil {
-		p.AllowDebug, p.EvaluationNumber = body.AllowDebug, dcap.EvaluationNumber(body.EvaluationNumber)
-		for _, status := range body.AcceptTCB {
-			p.AcceptTCB = append(p.AcceptTCB, rats.TCBStatus(status))
-		}
+	switch {
+	case runtimeData == nil:
+	case p.RuntimeData != nil && !bytes.Equal(p.RuntimeData, runtimeData):
+		return p, rats.Errorf(rats.Malformed, "runtime_data: given twice, and the policy's are others")
+	default:
+		p.RuntimeData = runtimeData
 	}
-	return p
+	return p, nil
 }
 
 // appraise returns a result wherever there is one: that it is a rejection is no

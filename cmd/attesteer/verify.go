@@ -3,6 +3,10 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +16,7 @@ import (
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/simtee"
 )
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -45,6 +50,7 @@ type verifyFlags struct {
 	acceptTCB        []string
 	evaluationNumber string
 	runtimeData      string
+	policy           string
 	trustSimulated   bool
 	service          serviceFlags
 }
@@ -58,17 +64,20 @@ func (a *app) verifyCommand() *cobra.Command {
 others: without --endorsements the answer is undecided (exit code 12). No network
 is used unless a source is a URL, which is asked for what the evidence needs: that
 of Intel's PCS, or of a PCCS. Without further flags only an up-to-date production enclave is
-accepted.
+accepted. --policy reads what is demanded from JSON, as docs/policy.md describes
+it; other flags add to it, or stand in place of what it says.
 
 Exit codes: 0 accepted, 10 not genuine, 11 genuine but not accepted, 12
 undecided, 13 unsupported, 14 malformed.`,
 		Example: `  attesteer verify quote.bin --endorsements ./collateral
   attesteer verify quote.bin --endorsements https://localhost:8081/sgx/certification/v4/
-  attesteer verify quote.bin --endorsements ./collateral --at 2025-06-20T10:55:00Z --accept-tcb OutOfDate --allow-debug`,
+  attesteer verify quote.bin --endorsements ./collateral --at 2025-06-20T10:55:00Z --accept-tcb OutOfDate --allow-debug
+  attesteer verify quote.bin --endorsements ./collateral --policy policy.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd, args[0], f) },
 	}
 	fl := cmd.Flags()
+	fl.StringVar(&f.policy, "policy", "", "file with a policy in JSON, or - for standard input")
 	fl.StringVar(&f.at, "at", "", "judge at this time, RFC 3339 (default: now)")
 	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, recognised by content, or the URL of a PCS or PCCS (repeatable)")
 	fl.BoolVar(&f.allowDebug, "allow-debug", false, "accept debug enclaves, whose memory their host can read")
@@ -81,7 +90,7 @@ undecided, 13 unsupported, 14 malformed.`,
 }
 
 func (a *app) verify(cmd *cobra.Command, file string, f verifyFlags) error {
-	policy, err := a.policy(f)
+	policy, err := a.policy(cmd, file, f)
 	if err != nil {
 		return err
 	}
@@ -111,20 +120,87 @@ func (a *app) verify(cmd *cobra.Command, file string, f verifyFlags) error {
 	return err
 }
 
-func (a *app) policy(f verifyFlags) (attesteer.Policy, error) {
-	p := attesteer.Policy{AllowDebug: f.allowDebug, Roots: trustedRoots(f.trustSimulated)}
+// policy returns what the file of --policy demands, with the other flags on top.
+func (a *app) policy(cmd *cobra.Command, evidence string, f verifyFlags) (attesteer.Policy, error) {
+	if err := oneFromInput(evidence, f.policy, f.runtimeData); err != nil {
+		return attesteer.Policy{}, err
+	}
+	p, err := a.readPolicy(f.policy)
+	if err != nil {
+		return p, err
+	}
+	if cmd.Flags().Changed("allow-debug") {
+		p.AllowDebug = f.allowDebug
+	}
 	statuses, err := parseStatuses("--accept-tcb", f.acceptTCB)
 	if err != nil {
 		return p, err
 	}
-	p.AcceptTCB = statuses
-	if p.EvaluationNumber, err = parseEvaluationNumber(f.evaluationNumber); err != nil {
-		return p, err
+	p.AcceptTCB = append(p.AcceptTCB, statuses...)
+	if f.evaluationNumber != "" {
+		if p.EvaluationNumber, err = parseEvaluationNumber(f.evaluationNumber); err != nil {
+			return p, err
+		}
 	}
 	if f.runtimeData != "" {
 		if p.RuntimeData, err = a.readInput(f.runtimeData); err != nil {
 			return p, err
 		}
+	}
+	switch {
+	case p.Roots == nil:
+		p.Roots = trustedRoots(f.trustSimulated)
+	case f.trustSimulated && !slices.ContainsFunc(p.Roots, isSimulated):
+		p.Roots = append(p.Roots, simtee.Root())
+	}
+	return p, nil
+}
+
+// oneFromInput refuses to read standard input twice.
+func oneFromInput(files ...string) error {
+	n := 0
+	for _, name := range files {
+		if name == "-" {
+			n++
+		}
+	}
+	if n > 1 {
+		return usagef("standard input can be only one of the evidence, --policy and --runtime-data")
+	}
+	return nil
+}
+
+// isSimulated reports whether a policy already names the simulated root, which
+// may stand in a list of roots once.
+func isSimulated(r rats.TrustRoot) bool {
+	s := simtee.Root()
+	return bytes.Equal(r.Subject, s.Subject) && bytes.Equal(r.PublicKey, s.PublicKey)
+}
+
+// readPolicy reads the file of --policy; without one, the policy is the
+// strictest. Roots of its own are said aloud, since all else rests on them.
+func (a *app) readPolicy(name string) (attesteer.Policy, error) {
+	if name == "" {
+		return attesteer.Policy{}, nil
+	}
+	if st, err := os.Stat(name); err == nil && st.IsDir() {
+		return attesteer.Policy{}, usagef("--policy %s: a folder, not a file", name)
+	}
+	b, err := a.readInput(name)
+	if err != nil {
+		return attesteer.Policy{}, err
+	}
+	p, err := attesteer.ParsePolicy(b)
+	if err != nil {
+		detail := strings.TrimPrefix(rats.AsError(err).Detail, "policy: ")
+		return p, hinted{usagef("--policy %s: %s", name, detail), "docs/policy.md describes the members of a policy"}
+	}
+	if p.Roots != nil {
+		names := make([]string, len(p.Roots))
+		for i, r := range p.Roots {
+			names[i] = strconv.Quote(r.Name)
+		}
+		a.sayf("warning: the policy puts roots of its own in place of the vendors': %s", cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	return p, nil
 }
