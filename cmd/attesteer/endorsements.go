@@ -36,11 +36,14 @@ func (a *app) endorsementsImport() *cobra.Command {
 	var home string
 	var simulated bool
 	cmd := &cobra.Command{
-		Use:   "import DIR",
+		Use:   "import DIR|FILE",
 		Short: "Check a folder of endorsements and keep what verifies for this node",
 		Long: `import takes every endorsement in DIR whose signature leads to a pinned root and
 keeps it in the node's home, where serve finds it. What it refuses it lists with
-the reason. Stale data are taken and marked. It succeeds if anything was taken.`,
+the reason. Stale data are taken and marked. It succeeds if anything was taken.
+
+A single FILE has to hold the certificates of whoever signed it too, as bundles
+do; a bare answer of a PCS does not.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			items, err := a.readFolder(cmd.Context(), args[0], simulated)
@@ -58,18 +61,35 @@ the reason. Stale data are taken and marked. It succeeds if anything was taken.`
 	return cmd
 }
 
-// readFolder returns what verifies of a folder and says what it refused; a
-// folder of which nothing is left is an error.
+// readFolder returns what verifies of a folder, or of one file, and says what it
+// refused; a folder of which nothing is left is an error.
 func (a *app) readFolder(ctx context.Context, dir string, simulated bool) ([]rats.Endorsement, error) {
-	folder, err := endorse.ReadFolder(ctx, dir, trustedRoots(simulated))
+	folder, err := a.openFolder(ctx, dir, trustedRoots(simulated))
 	if err != nil {
-		return nil, fileError("read", dir, err)
+		return nil, err
 	}
 	a.sayRefusals(folder)
 	if len(folder.All()) == 0 {
 		return nil, nothingTaken(folder)
 	}
 	return folder.All(), nil
+}
+
+// openFolder reads a folder of endorsements, or one file as if it lay alone in a
+// folder.
+func (a *app) openFolder(ctx context.Context, name string, roots []rats.TrustRoot) (*endorse.Folder, error) {
+	if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() {
+		data, err := a.readInput(name)
+		if err != nil {
+			return nil, err
+		}
+		return endorse.Read(filepath.Base(name), data, roots), nil
+	}
+	folder, err := endorse.ReadFolder(ctx, name, roots)
+	if err != nil {
+		return nil, fileError("read", name, err)
+	}
+	return folder, nil
 }
 
 func (a *app) sayRefusals(folder *endorse.Folder) {
@@ -91,10 +111,10 @@ func (a *app) sayRefusals(folder *endorse.Folder) {
 func nothingTaken(folder *endorse.Folder) error {
 	for _, r := range folder.Refusals() {
 		if !r.Foreign {
-			return rats.Errorf(rats.KindOf(r.Err), "nothing was taken: %s: %w", r.Name, r.Err)
+			return rats.Errorf(rats.KindOf(r.Err), "nothing was taken: %s: %s", r.Name, rats.AsError(r.Err).Detail)
 		}
 	}
-	return rats.Errorf(rats.Malformed, "no endorsement found")
+	return rats.Errorf(rats.Malformed, "no endorsement found (chains of certificates alone are none)")
 }
 
 // endorsementRow is one endorsement as commands print it.
@@ -150,7 +170,7 @@ func (a *app) printEndorsementRow(r endorsementRow) {
 	if len(scope) > 16 {
 		scope = scope[:16]
 	}
-	a.printf("%-18s %-16s  %s to %s%s%s\n", name, scope,
+	a.printf("%-26s %-16s  %s to %s%s%s\n", name, scope,
 		r.Issued.Format(time.DateOnly), r.NextUpdate.Format(time.DateOnly), number, stale)
 }
 
@@ -244,7 +264,7 @@ func (a *app) push(ctx context.Context, node string, items []rats.Endorsement) e
 		return a.printJSON(total)
 	}
 	for _, p := range total.Taken {
-		a.printf("%-18s %s\n", p.Kind, p.SHA256)
+		a.printf("%-26s %s\n", p.Kind, p.SHA256)
 	}
 	a.sayf("taken %d, known already %d, refused %d", len(total.Taken), len(total.Known), len(total.Refused))
 	return nil

@@ -104,9 +104,12 @@ func (a *app) openSources(
 			services = append(services, one)
 			continue
 		}
-		folder, err := endorse.ReadFolder(ctx, name, policy.Roots)
+		folder, err := a.openFolder(ctx, name, policy.Roots)
 		if err != nil {
-			return nil, fileError("read", name, err)
+			return nil, err
+		}
+		if len(folder.All()) == 0 {
+			a.sayf("warning: %s: %s", name, rats.AsError(nothingTaken(folder)).Detail)
 		}
 		items = append(items, folder.All()...)
 	}

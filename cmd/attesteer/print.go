@@ -18,7 +18,7 @@ func (a *app) row(name, value string) {
 	if value == "" {
 		value = "-"
 	}
-	a.printf("  %-24s %s\n", name, value)
+	a.printf("  %-26s %s\n", name, value)
 }
 
 // printResult prints an attestation result.
@@ -49,6 +49,9 @@ func (a *app) printResult(r *attesteer.Result) error {
 		if t.Date != nil {
 			a.row("TCB date", t.Date.Format(time.DateOnly))
 		}
+		if t.BehindSince != nil {
+			a.row("behind since", t.BehindSince.Format(time.DateOnly))
+		}
 		a.row("platform (FMSPC)", t.FMSPC.String())
 		a.row("advisories", strings.Join(t.Advisories, ", "))
 	}
@@ -62,6 +65,9 @@ func (a *app) printResult(r *attesteer.Result) error {
 	return nil
 }
 
+// tdFingerprint is what a trust domain's fingerprint is called.
+const tdFingerprint = "fingerprint (MRTD, RTMRs)"
+
 // printMeasurement prints what names the code of an enclave or trust domain.
 func (a *app) printMeasurement(fingerprint attesteer.Hex, m attesteer.Measurement) {
 	if x := m.SGXMeasurement; x != nil {
@@ -72,7 +78,7 @@ func (a *app) printMeasurement(fingerprint attesteer.Hex, m attesteer.Measuremen
 		a.row("CPU SVN", x.CPUSVN.String())
 	}
 	if d := m.TDXMeasurement; d != nil {
-		a.row("fingerprint (MRTD, RTMRs)", fingerprint.String())
+		a.row(tdFingerprint, fingerprint.String())
 		a.row("MRTD", d.MRTD.String())
 		for i, rtmr := range []attesteer.Hex{d.RTMR0, d.RTMR1, d.RTMR2, d.RTMR3} {
 			a.row(fmt.Sprintf("RTMR%d", i), rtmr.String())
@@ -80,6 +86,10 @@ func (a *app) printMeasurement(fingerprint attesteer.Hex, m attesteer.Measuremen
 		a.row("TDX module (MRSEAM)", d.MRSEAM.String())
 		a.row("attributes", d.TDAttributes.String())
 		a.row("TEE TCB SVN", d.TEETCBSVN.String())
+		if len(d.TEETCBSVN2) > 0 {
+			a.row("TEE TCB SVN, now", d.TEETCBSVN2.String())
+			a.row("service TD (MRSERVICETD)", d.MRServiceTD.String())
+		}
 	}
 }
 
@@ -98,10 +108,13 @@ func (a *app) printInspection(in *attesteer.Inspection) error {
 func (a *app) printRecord(v record.View) {
 	a.printf("%s\n", v.ID)
 	a.row("state", string(v.State)+" ("+string(v.Tier)+")")
-	if v.TEE == rats.SGX {
+	switch v.TEE {
+	case rats.SGX:
 		a.row("fingerprint (MRENCLAVE)", v.Fingerprint)
 		a.row("vendor (MRSIGNER)", v.MRSigner)
-	} else {
+	case rats.TDX:
+		a.row(tdFingerprint, v.Fingerprint)
+	default:
 		a.row("fingerprint", v.Fingerprint)
 	}
 	a.row("build mode", string(v.BuildMode))
