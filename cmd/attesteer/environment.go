@@ -163,6 +163,9 @@ const serviceLink = `^ATTESTEER_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP
 // warnOfStrangers warns of variables with our prefix that nothing reads: a
 // typing error that goes unnoticed is a node that runs on a default.
 func (a *app) warnOfStrangers(known map[string]variable) {
+	if a.environ == nil {
+		return
+	}
 	link := regexp.MustCompile(serviceLink)
 	for _, entry := range slices.Sorted(slices.Values(a.environ())) {
 		name, _, _ := strings.Cut(entry, "=")

@@ -63,7 +63,7 @@ func (a *app) openService(base string, f serviceFlags, cfg endorse.PCSConfig) (*
 		}
 	}
 	if takesKey(base) {
-		key, err := a.apiKey()
+		key, err := a.secret(apiKeyVariable)
 		if err != nil {
 			return nil, err
 		}
@@ -86,31 +86,6 @@ func takesKey(base string) bool {
 	host := u.Hostname()
 	return u.Scheme == "https" && strings.HasSuffix(host, ".trustedservices.intel.com") ||
 		host == "localhost" || host == "127.0.0.1" || host == "::1"
-}
-
-// apiKey returns the key of a subscription with Intel, which is optional: from
-// the environment, or from a file that it names.
-func (a *app) apiKey() (string, error) {
-	const variable = "ATTESTEER_PCS_API_KEY"
-	if key := a.getenv(variable); key != "" {
-		return key, nil
-	}
-	name := a.getenv(variable + "_FILE")
-	if name == "" {
-		return "", nil
-	}
-	st, err := os.Stat(name)
-	if err != nil {
-		return "", fileError("read", name, err)
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		return "", hinted{usagef("%s: others may read it", name), "chmod 600 " + name}
-	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return "", fileError("read", name, err)
-	}
-	return strings.TrimSpace(string(b)), nil
 }
 
 // waiting says on a terminal, after a second, what takes so long. The function

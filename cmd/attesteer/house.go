@@ -219,8 +219,10 @@ func (a *app) runHouse(ctx context.Context, f serveFlags, h *house, listener net
 	url := address(f, listener)
 	err := a.announce(ctx, f, h, url)
 	if err == nil {
+		a.notify(notifyReady)
 		select {
 		case <-ctx.Done():
+			a.notify(notifyStopping)
 			a.sayf("stopping: finishing what was begun")
 		case err = <-served:
 		case <-h.node.Failed():

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,7 @@ type system struct {
 	stdout io.Writer
 	stderr io.Writer
 	getenv func(string) string
-	// environ returns all variables as NAME=VALUE.
+	// environ returns all variables as NAME=VALUE; nil for none.
 	environ func() []string
 }
 
@@ -174,15 +175,19 @@ func (a *app) versionCommand() *cobra.Command {
 
 type buildVersion struct{ version, goVersion, revision string }
 
+// release is the version of a release, which the linker writes here
+// (packaging/release): the tool chain stamps none where there is no repository.
+var release string
+
 // version reads what the tool chain stamped into the binary.
 func version() buildVersion {
-	v := buildVersion{version: "devel"}
+	v := buildVersion{version: cmp.Or(release, "devel")}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
 	}
 	v.goVersion = info.GoVersion
-	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+	if release == "" && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		v.version = info.Main.Version
 	}
 	for _, s := range info.Settings {
