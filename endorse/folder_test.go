@@ -24,6 +24,7 @@ import (
 
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/endorse"
+	"github.com/attesteer/attesteer/quote"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/simtee"
 )
@@ -34,14 +35,41 @@ var _ endorse.Source = (*endorse.Folder)(nil)
 func at() time.Time { return time.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC) }
 
 // simulated returns the endorsements of the simulated platform, one of each
-// kind at least, and the root under which they count.
+// kind and TEE, and the root under which they count.
 func simulated(t testing.TB) ([]rats.Endorsement, []rats.TrustRoot) {
 	t.Helper()
-	items, err := simtee.Endorsements(at())
+	pki, err := simtee.NewPKI(simtee.Faults{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return items, []rats.TrustRoot{simtee.Root()}
+	items, err := pki.EndorsementsFor(rats.SGX, at())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, make := range []func(rats.TEE, time.Time) (rats.Endorsement, error){pki.TCBInfo, pki.QEIdentity, pki.EvaluationNumbers} {
+		e, err := make(rats.TDX, at())
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, e)
+	}
+	return append(items, platform(t)), []rats.TrustRoot{simtee.Root()}
+}
+
+// platform returns the certificate of a simulated platform, out of a quote.
+func platform(t testing.TB) rats.Endorsement {
+	t.Helper()
+	raw, err := simtee.Enclave{}.Quote()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := quote.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, rest := pem.Decode(q.CertificationData.Data)
+	ca, _ := pem.Decode(rest)
+	return rats.Endorsement{Kind: rats.PCKCertificate, Body: leaf.Bytes, Issuers: [][]byte{ca.Bytes}}
 }
 
 // simulatedFor returns what of it serves quotes of one TEE.
@@ -53,7 +81,7 @@ func simulatedFor(t testing.TB, tee rats.TEE) ([]rats.Endorsement, []rats.TrustR
 		if err != nil {
 			t.Fatal(err)
 		}
-		return info.Key.TEE != "" && info.Key.TEE != tee
+		return info.Key.TEE != "" && info.Key.TEE != tee || e.Kind == rats.PCKCertificate
 	}), roots
 }
 
@@ -100,7 +128,11 @@ func wantAll(t *testing.T, folder *endorse.Folder, items []rats.Endorsement) {
 
 // encodings are the ways in which each part of an endorsement is met in files.
 func encodings(kind rats.EndorsementKind, body []byte) map[string][]byte {
-	if kind == rats.TCBInfo || kind == rats.QEIdentity {
+	label := "X509 CRL"
+	switch kind {
+	case rats.PCKCertificate:
+		label = "CERTIFICATE"
+	case rats.TCBInfo, rats.QEIdentity, rats.EvaluationNumbers:
 		return map[string][]byte{
 			"as answered": body, "with a line feed": append(bytes.Clone(body), '\n'),
 			"with a byte order mark": append([]byte("\xef\xbb\xbf"), body...),
@@ -110,11 +142,11 @@ func encodings(kind rats.EndorsementKind, body []byte) map[string][]byte {
 		}
 	}
 	return map[string][]byte{
-		"DER": body, "PEM": toPEM("X509 CRL", body), "hex": []byte(hex.EncodeToString(body)),
+		"DER": body, "PEM": toPEM(label, body), "hex": []byte(hex.EncodeToString(body)),
 		"upper-case hex with lines": []byte("0x" + strings.ToUpper(hex.EncodeToString(body[:40])) + "\n" +
 			strings.ToUpper(hex.EncodeToString(body[40:])) + "\n"),
 		"hex in JSON": asJSON([]string{hex.EncodeToString(body)}),
-		"PEM in JSON": asJSON(map[string]string{"crl": string(toPEM("X509 CRL", body))}),
+		"PEM in JSON": asJSON(map[string]string{"crl": string(toPEM(label, body))}),
 	}
 }
 
@@ -286,8 +318,12 @@ func TestAMissingCertificateIsNamed(t *testing.T) {
 		}
 		r := folderOf(t, map[string][]byte{"it": e.Body}, roots).Refusals()
 		want := "TCB signing certificate"
-		if e.Kind == rats.PCKCRL {
+		switch e.Kind {
+		case rats.PCKCRL:
 			want = "SGX-PCK-CRL-Issuer-Chain"
+		case rats.PCKCertificate:
+			want = "SGX-PCK-Certificate-Issuer-Chain"
+		default:
 		}
 		if len(r) != 1 || r[0].Foreign || !strings.Contains(r[0].Err.Error(), want) {
 			t.Errorf("%s: refusals %v, want one that says %q", e.Kind, r, want)

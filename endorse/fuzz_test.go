@@ -17,6 +17,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte("-----BEGIN%20CERTIFICATE-----%0A"))
 	f.Add([]byte(`[{"tcbInfo":{},"signature":""},{"signature":1},"30820000"]`))
+	f.Add([]byte(`{"raw_tcb_info":"{}","signature":[48,6,2,1,1,2,1,1],"ca_chain":[]}`))
 	f.Add(asJSON(bundle(f, items)))
 	for _, e := range items {
 		for _, data := range encodings(e.Kind, e.Body) {
