@@ -47,9 +47,17 @@ func read(d Document, a *answered) (rats.Endorsement, *fault) {
 		return e, garbled(err)
 	}
 	if e.Issuers, err = issuersOf(a.header, chainHeaders(d.Kind)); err != nil {
-		return e, refused(err)
+		return e, useless(err)
 	}
 	return e, nil
+}
+
+// useless is the fault of an answer that is a PCS's and cannot be used.
+func useless(err error) *fault {
+	r := rats.AsError(err)
+	return refused(&rats.Error{
+		Kind: r.Kind, Check: r.Check, Spec: r.Spec, Err: r, Detail: "answered with what is of no use: " + r.Error(),
+	})
 }
 
 // statementOf returns JSON as it was signed, without what may stand around it.
@@ -57,11 +65,11 @@ func statementOf(body []byte) ([]byte, error) {
 	body = bytes.Trim(body, "\ufeff \t\r\n")
 	switch {
 	case len(body) == 0:
-		return nil, rats.Errorf(rats.Malformed, "the answer is empty")
+		return nil, rats.Errorf(rats.Malformed, "answered with nothing")
 	case body[0] == '<':
-		return nil, rats.Errorf(rats.Malformed, "the answer is a web page")
+		return nil, rats.Errorf(rats.Malformed, "answered with a web page")
 	case body[0] != '{':
-		return nil, rats.Errorf(rats.Malformed, "the answer is not JSON")
+		return nil, rats.Errorf(rats.Malformed, "answered with what is not JSON")
 	}
 	return bytes.Clone(body), nil
 }
@@ -75,19 +83,16 @@ func crlOf(body []byte) ([]byte, error) {
 	text := bytes.TrimSpace(body)
 	if looksLikePEM(text) {
 		blocks, err := pemBlocks(text)
-		if err != nil {
-			return nil, err
-		}
-		if len(blocks) == 1 && looksLikeDER(blocks[0].der) {
+		if err == nil && len(blocks) == 1 && looksLikeDER(blocks[0].der) {
 			return blocks[0].der, nil
 		}
 	}
 	der, err := hex.DecodeString(string(text))
 	switch {
 	case len(text) > 0 && text[0] == '<':
-		return nil, rats.Errorf(rats.Malformed, "the answer is a web page")
+		return nil, rats.Errorf(rats.Malformed, "answered with a web page")
 	case err != nil || !looksLikeDER(der):
-		return nil, rats.Errorf(rats.Malformed, "the answer is not a revocation list")
+		return nil, rats.Errorf(rats.Malformed, "answered with what is no revocation list")
 	}
 	return der, nil
 }
@@ -105,7 +110,7 @@ func issuersOf(header http.Header, names []string) ([][]byte, error) {
 		}
 	}
 	if text == "" {
-		return nil, rats.Errorf(rats.UntrustedRoot, "the answer came without its %s", names[0])
+		return nil, rats.Errorf(rats.UntrustedRoot, "it came without a %s", names[0])
 	}
 	if strings.Contains(text, "-----BEGIN ") && strings.Contains(text, "%") {
 		plain, err := url.PathUnescape(text)
@@ -141,15 +146,15 @@ func fitsDocument(d Document, info *attesteer.EndorsementInfo) error {
 	key := info.Key
 	switch {
 	case key.Kind != d.Kind:
-		return rats.Errorf(rats.Malformed, "the answer is of kind %s", key.Kind)
+		return rats.Errorf(rats.Malformed, "it is of kind %s", key.Kind)
 	case key.TEE != d.TEE:
-		return rats.Errorf(rats.Malformed, "the answer is for %s", key.TEE)
+		return rats.Errorf(rats.Malformed, "it is for %s", key.TEE)
 	case d.Kind == rats.TCBInfo && !strings.EqualFold(key.Scope, hex.EncodeToString(d.FMSPC[:])):
-		return rats.Errorf(rats.Malformed, "the answer is for FMSPC %s", key.Scope)
+		return rats.Errorf(rats.Malformed, "it is for FMSPC %s", key.Scope)
 	}
 	number, err := strconv.ParseUint(string(d.Evaluation), 10, 32)
 	if err == nil && uint64(key.EvaluationDataNumber) != number {
-		return rats.Errorf(rats.Malformed, "the answer is of evaluation %d", key.EvaluationDataNumber)
+		return rats.Errorf(rats.Malformed, "it is of evaluation %d", key.EvaluationDataNumber)
 	}
 	return nil
 }

@@ -50,10 +50,10 @@ func TestWhatIsWrongWithAServiceIsSaidAndNothingIsKeptOfIt(t *testing.T) {
 		"hanging":              {pcstest.Hanging(never), "did not answer in time", endorse.Down},
 		"broken":               {pcstest.Status(500), "answered 500", endorse.Down},
 		"busy":                 {pcstest.Status(429), "answered 429", endorse.Down},
-		"half an answer":       {pcstest.Half(), "cut short", endorse.Down},
+		"half an answer":       {pcstest.Half(), "cut its answer short", endorse.Down},
 		"a web page":           {pcstest.WebPage(), "a web page", endorse.Down},
 		"a redirection":        {pcstest.Redirect(elsewhere.URL), "redirection (302)", endorse.Down},
-		"over the limit":       {pcstest.Huge(), "over 1048576 bytes", endorse.Down},
+		"over the limit":       {pcstest.Huge(), "more than 1048576 bytes", endorse.Down},
 		"compressed":           {pcstest.Compressed(), "compressed", endorse.Down},
 		"nothing there":        {pcstest.Status(404), "does not have it (404)", endorse.Absent},
 		"not for us":           {pcstest.Status(403), "answered 403", endorse.Absent},
@@ -143,7 +143,7 @@ func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
 		})
 	})
 	_, err := s.client.Endorsements(t.Context(), simulatedNeeds(t), at())
-	wantShortage(t, s, err, "QE identity for SGX", "the answer is for tdx")
+	wantShortage(t, s, err, "QE identity for SGX", "it is for tdx")
 }
 
 func TestABusyServiceIsAskedOnceMore(t *testing.T) {
@@ -308,7 +308,7 @@ func TestTLSIsVouchedForUnlessTheServiceIsOnThisMachine(t *testing.T) {
 	}{
 		"none for this machine":      {nil, false, ""},
 		"the right one":              {good, false, ""},
-		"a wrong one":                {wrong, false, "its certificate is not trusted"},
+		"a wrong one":                {wrong, false, "a certificate that is not trusted"},
 		"a wrong one, none demanded": {wrong, true, ""},
 	} {
 		s, err := endorse.NewPCS(endorse.PCSConfig{

@@ -146,10 +146,7 @@ func (s *PCS) ask(ctx context.Context, d Document) (*Fetched, *fault) {
 		err = fitsDocument(d, info)
 	}
 	if err != nil {
-		r := rats.AsError(err)
-		return nil, refused(&rats.Error{
-			Kind: r.Kind, Check: r.Check, Spec: r.Spec, Err: r, Detail: "answered with what is of no use: " + r.Error(),
-		})
+		return nil, useless(err)
 	}
 	return &Fetched{Document: d, Endorsement: e, Info: info}, nil
 }

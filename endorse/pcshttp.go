@@ -153,9 +153,9 @@ func (s *PCS) try(ctx context.Context, client *http.Client, where, key string) (
 	case err != nil:
 		return nil, unreachable(plainly(err))
 	case len(body) > maxAnswer:
-		return nil, garbled(rats.Errorf(rats.TooLarge, "the answer is over %d bytes", maxAnswer))
+		return nil, garbled(rats.Errorf(rats.TooLarge, "answered with more than %d bytes", maxAnswer))
 	case resp.Header.Get("Content-Encoding") != "":
-		return nil, garbled(rats.Errorf(rats.Malformed, "the answer is compressed, unasked"))
+		return nil, garbled(rats.Errorf(rats.Malformed, "answered in compressed form, unasked"))
 	}
 	return &answered{header: resp.Header, body: body}, nil
 }
@@ -204,13 +204,13 @@ func plainly(err error) error {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &verification):
-		return say("its certificate is not trusted: " + verification.Err.Error())
+		return say("has a certificate that is not trusted: " + verification.Err.Error())
 	case errors.As(err, &dns):
-		return say("its name is not known")
+		return say("has a name that is not known")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return say("did not answer in time")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return say("the answer was cut short")
+		return say("cut its answer short")
 	case errors.As(err, &number):
 		return say("cannot be reached: " + number.Error())
 	case errors.Is(err, io.EOF):
