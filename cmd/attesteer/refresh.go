@@ -85,6 +85,7 @@ func logFetches(logger *slog.Logger) func(endorse.Event) {
 			attrs = append(attrs, slog.Time("next_update", e.Info.NextUpdate), slog.Bool("stale", e.Stale))
 		case endorse.Refused:
 			words = "endorsement was fetched and is of no use"
+		default:
 		}
 		if e.Err != nil {
 			attrs = append(attrs, slog.Any("error", e.Err))
