@@ -128,7 +128,7 @@ func (g *Gateway) createToken(ctx context.Context, b *tokenBody) (token.Made, er
 	if err != nil {
 		return token.Made{}, err
 	}
-	g.audit(ctx, "a token was made", &made.View)
+	g.log.LogAttrs(ctx, slog.LevelInfo, "a token was made", audited(ctx, &made.View)...)
 	return made, nil
 }
 
@@ -141,16 +141,18 @@ func (g *Gateway) revokeToken(ctx context.Context, id string) (token.View, error
 	if err != nil {
 		return token.View{}, err
 	}
-	g.audit(ctx, "a token was revoked", &v)
+	g.log.LogAttrs(ctx, slog.LevelInfo, "a token was revoked", audited(ctx, &v)...)
 	return v, nil
 }
 
-// audit logs who changed which token, by their ids.
-func (g *Gateway) audit(ctx context.Context, msg string, v *token.View) {
+// audited says who changed which token, by their ids.
+func audited(ctx context.Context, v *token.View) []slog.Attr {
 	c, by := callerIn(ctx), ""
 	if c.entry != nil {
 		by = c.entry.ID
 	}
-	g.log.LogAttrs(ctx, slog.LevelInfo, msg, slog.String("token", v.ID), slog.String("name", v.Name),
-		slog.Any("scopes", v.Scopes), slog.String("by", by), slog.String("remote", c.remote))
+	return []slog.Attr{
+		slog.String("token", v.ID), slog.String("name", v.Name), slog.Any("scopes", v.Scopes),
+		slog.String("by", by), slog.String("remote", c.remote),
+	}
 }

@@ -18,11 +18,11 @@ import (
 type Scope string
 
 const (
-	// Read: look things up, and have evidence appraised without recording it.
+	// Read is to look things up, and have evidence appraised without recording it.
 	Read Scope = "read"
-	// Submit: have evidence and endorsements recorded, and records withdrawn.
+	// Submit is to have evidence and endorsements recorded, and records withdrawn.
 	Submit Scope = "submit"
-	// Admin: make and revoke tokens. It implies the others.
+	// Admin is to make and revoke tokens. It implies the others.
 	Admin Scope = "admin"
 )
 

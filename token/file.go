@@ -173,11 +173,12 @@ func readList(path string) ([]Entry, os.FileInfo, error) {
 }
 
 func decodeList(b []byte) ([]Entry, error) {
-	list := listFile{Version: fileVersion}
+	var list listFile
 	if bytes.HasPrefix(b, []byte("[")) { // the form that knew no scopes
 		if err := decode(b, &list.Tokens); err != nil {
 			return nil, err
 		}
+		list.Version = fileVersion
 		for i := range list.Tokens {
 			list.Tokens[i].Scopes = Scopes{Read, Submit}
 		}

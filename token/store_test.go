@@ -378,6 +378,8 @@ func TestAListIsReadToTheLetter(t *testing.T) {
 		"an unknown token's":    {list(entry(`{"more":1}`)), rats.Malformed},
 		"something after it":    {list() + "x", rats.Malformed},
 		"no object":             {`1`, rats.Malformed},
+		"null":                  {`null`, rats.Unsupported},
+		"no version":            {`{"tokens":[]}`, rats.Unsupported},
 		"an id that is a path":  {list(entry(`{"id":"../../../../"}`)), rats.Malformed},
 		"a short hash":          {list(entry(`{"sha256":"ab"}`)), rats.Malformed},
 		"a hash in capitals":    {list(entry(`{"sha256":"` + strings.Repeat("AB", 32) + `"}`)), rats.Malformed},
