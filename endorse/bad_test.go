@@ -3,6 +3,7 @@
 package endorse_test
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -184,6 +185,34 @@ func TestVerifyRefusesBadStatements(t *testing.T) {
 			if _, err := attesteer.Verify(attesteer.Evidence{Raw: quote}, en, attesteer.Policy{}, at); rats.KindOf(err) != tt.want {
 				t.Errorf("verified with: %v, want %v", err, tt.want)
 			}
+		})
+	}
+}
+
+// TestVerifyRefusesStatementsOutOfACorruptedCache does so too: a statement that
+// ends before it begins is refused when it is parsed, before its signature.
+func TestVerifyRefusesStatementsOutOfACorruptedCache(t *testing.T) {
+	dir := collateral(t)
+	signer := [][]byte{decodePEM(t, readFile(t, dir, "chain", "tcb_signing_20180521_20330521_bc2241.pem"))}
+	for _, tt := range []struct {
+		name, raw, inner string
+		kind             rats.EndorsementKind
+	}{
+		{"corrupted_00906ea10000.tcb", "raw_tcb_info", "tcbInfo", rats.TCBInfo},
+		{"corrupted_qe3_identity.id", "raw_enclave_identity", "enclaveIdentity", rats.QEIdentity},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var cache map[string]json.RawMessage
+			var text string
+			if err := json.Unmarshal(readFile(t, dir, "bad", tt.name), &cache); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(cache[tt.raw], &text); err != nil {
+				t.Fatal(err)
+			}
+			body := `{"` + tt.inner + `":` + text + `,"signature":"` + strings.Repeat("01", 64) + `"}`
+			_, err := attesteer.CheckEndorsement(rats.Endorsement{Kind: tt.kind, Body: []byte(body), Issuers: signer}, nil)
+			wantEvidenceExit(t, err)
 		})
 	}
 }
