@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -133,6 +135,27 @@ func TestEveryFieldOfAPolicyIsWritten(t *testing.T) {
 		}
 	}
 	comesBack(t, p)
+	isPolicyGolden(t, p)
+}
+
+// isPolicyGolden holds the JSON of a policy against a golden file, which says to
+// those who read policies elsewhere what members there are.
+func isPolicyGolden(t *testing.T, p attesteer.Policy) {
+	t.Helper()
+	got, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	file := filepath.Join("testdata", "golden", "policy.json")
+	if *updateGolden {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := read(t, file); !bytes.Equal(got, want) {
+		t.Errorf("the policy is not written as %s says (go test . -update, and look at the difference):\n%s", file, got)
+	}
 }
 
 func comesBack(t interface {
