@@ -26,5 +26,8 @@
 // that edit certificates, statements, lists, reports and quotes before they are
 // signed, so that whatever a verifier has to notice can be made.
 //
-// The package reads no clock and no network.
+// The package reads no clock and no network. Its tests make the conformance
+// suite that stands in the folder conformance.
 package simtee
+
+//go:generate go test -run=TestTheConformanceSuite . -update
