@@ -40,6 +40,7 @@ var floors = map[string]int{
 	"explorer":           6,
 	"cmd/attesteer":      7,
 	"cmd/attesteer-wasm": 7,
+	"packaging/release":  7,
 }
 
 // serviceFloor is the lowest floor whose packages may know a clock and write logs.
