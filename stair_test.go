@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"endorse":            4,
 	"endorse/pcstest":    4,
 	"simtee":             4,
+	"ear":                4,
 	"registry":           5,
 	"proof":              5,
 	"client":             5,
@@ -57,6 +58,7 @@ var network = []string{"endorse", "endorse/pcstest", "client"}
 var confined = map[string][]string{
 	"github.com/cometbft":                 {"ledger"},
 	"github.com/cosmos/ics23":             nil,
+	"github.com/golang-jwt/jwt":           nil,
 	"github.com/google/go-cmp":            nil,
 	"github.com/chromedp":                 nil,
 	"github.com/rogpeppe/go-internal":     nil,
