@@ -251,7 +251,7 @@ func readPeriod(to *time.Duration) reader {
 		if err != nil || d > maxGracePeriod || days > 0 && d < 0 {
 			return wrong
 		}
-		*to = time.Duration(days)*day + d //nolint:gosec // two centuries, which a duration can hold
+		*to = time.Duration(days)*day + d
 		return nil
 	}
 }

@@ -387,3 +387,19 @@ func TestRuntimeDataAreWrittenInBase64(t *testing.T) {
 		t.Errorf("%s, want %s", text, want)
 	}
 }
+
+// A policy can stand in a file, where a mistake is an error that names it.
+func ExampleParsePolicy() {
+	policy, err := attesteer.ParsePolicy([]byte(`{
+		"accept_tcb": ["SWHardeningNeeded"],
+		"grace_period": "30d",
+		"reference_values": [{"mr_signer": "58272dd3db731d223107a2cd8a9522d84d25aaed904bf6b2345a8af9f9bfbf6d", "isv_prod_id": 1, "min_isv_svn": 2}]
+	}`))
+	fmt.Println(policy.AcceptTCB, policy.GracePeriod, err)
+
+	_, err = attesteer.ParsePolicy([]byte(`{"reference_values": [{"mr_signer": "58272dd3db731d223107a2cd8a9522d84d25aaed904bf6b2345a8af9f9bfbf6d"}]}`))
+	fmt.Println(err)
+	// Output:
+	// [SWHardeningNeeded] 720h0m0s <nil>
+	// malformed: policy: reference_values[0].isv_prod_id: is missing: without it mr_signer stands for all products of a signer
+}
