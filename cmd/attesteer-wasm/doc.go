@@ -47,7 +47,7 @@
 // options is an object, or JSON; each of its members may be left out:
 //
 //	at            RFC 3339; now
-//	policy        {allow_debug, accept_tcb, evaluation_number}; the strictest
+//	policy        as docs/policy.md has it; the strictest
 //	runtime_data  standard base64 of what has to hash to the report data
 //	roots         [{name, subject, public_key}], DER in standard base64: the roots
 //	              to trust instead of the vendors' pinned ones

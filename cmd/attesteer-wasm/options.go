@@ -6,10 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"strconv"
 
 	"github.com/attesteer/attesteer"
-	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -33,45 +31,20 @@ func parseOptions(data []byte) (*options, error) {
 	if err := decodeStrictly(data, o); err != nil {
 		return nil, rats.Errorf(rats.Malformed, "options: %w", err)
 	}
-	policy, err := parsePolicy(o.Policy)
-	if err != nil {
-		return nil, err
+	if len(o.Policy) > 0 && string(o.Policy) != "null" {
+		var err error
+		if o.policy, err = attesteer.ParsePolicy(o.Policy); err != nil {
+			return nil, err
+		}
 	}
-	policy.RuntimeData, policy.Roots = o.RuntimeData, o.Roots
-	o.policy = policy
+	// What is given beside the policy goes on top of it, as flags do.
+	if o.RuntimeData != nil {
+		o.policy.RuntimeData = o.RuntimeData
+	}
+	if o.Roots != nil {
+		o.policy.Roots = o.Roots
+	}
 	return o, nil
-}
-
-// parsePolicy reads a policy in the JSON in which the API takes one. No bytes and
-// null stand for the strictest.
-func parsePolicy(data []byte) (attesteer.Policy, error) {
-	var p struct {
-		AllowDebug       bool             `json:"allow_debug"`
-		AcceptTCB        []rats.TCBStatus `json:"accept_tcb"`
-		EvaluationNumber string           `json:"evaluation_number"`
-	}
-	if len(data) == 0 {
-		return attesteer.Policy{}, nil
-	}
-	if err := decodeStrictly(data, &p); err != nil {
-		return attesteer.Policy{}, rats.Errorf(rats.Malformed, "policy: %w", err)
-	}
-	for _, s := range p.AcceptTCB {
-		if !s.Valid() {
-			return attesteer.Policy{}, rats.Errorf(rats.Malformed, "policy: accept_tcb: %q is not a TCB status", s)
-		}
-	}
-	switch p.EvaluationNumber {
-	case "", "standard", "early", "highest":
-	default:
-		if _, err := strconv.ParseUint(p.EvaluationNumber, 10, 32); err != nil {
-			return attesteer.Policy{}, rats.Errorf(rats.Malformed,
-				"policy: evaluation_number: %q is neither a number nor standard, early or highest", p.EvaluationNumber)
-		}
-	}
-	return attesteer.Policy{
-		AllowDebug: p.AllowDebug, AcceptTCB: p.AcceptTCB, EvaluationNumber: dcap.EvaluationNumber(p.EvaluationNumber),
-	}, nil
 }
 
 // decodeStrictly reads one JSON value with no member that v does not know.
