@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
+	"path/filepath"
 	"testing"
 
 	"github.com/attesteer/attesteer/dcap"
@@ -202,5 +203,22 @@ func TestEveryKnownRootCertificateIsThePinnedRoots(t *testing.T) {
 	}
 	if known != 3 {
 		t.Errorf("%d of the three root certificates were met", known)
+	}
+}
+
+// A chain under one root that carries another's certificate is refused, also
+// where both are trusted, and whatever a memory holds.
+func TestTheRootCertificateOfAChainIsThatOfItsRoot(t *testing.T) {
+	l := newLab(t)
+	seed := read(t, filepath.Join("..", "testdata", "seed", "pck_chain.pem"))
+	i := bytes.LastIndex(seed, []byte("-----BEGIN"))
+	other := newLab(t, func(o *lab) {
+		o.root.key, o.ca, o.pck = l.root.key, l.ca, l.pck
+		o.quote.CertificationData.Data = append([]byte(chainOf(&l.pck, &l.ca)), seed[i:]...)
+	})
+	facts := dcap.NewFacts(100)
+	for _, roots := range [][]rats.TrustRoot{append(l.trust(), dcap.Intel()), l.trust(), {dcap.Intel()}} {
+		a := dcap.Appraise(other.evidence(), nil, dcap.Options{Roots: roots, Facts: facts}, noon)
+		want(t, a, rats.UntrustedRoot, "pck_chain")
 	}
 }

@@ -38,6 +38,14 @@ type anchor struct {
 	cert *x509.Certificate
 }
 
+// subject returns the root's name in DER.
+func (a anchor) subject() []byte {
+	if a.cert != nil {
+		return a.cert.RawSubject
+	}
+	return Intel().Subject
+}
+
 // openChain reads the certificates of certification data type 5. Those that
 // others of the appraisal came with are not read again.
 func openChain(data []byte, known []*x509.Certificate) (*chain, error) {
@@ -148,6 +156,11 @@ func (c *chain) verify(roots []root, facts *Facts) (*root, error) {
 	r, err := underRoot(c.ca, roots, facts)
 	if err != nil {
 		return nil, err
+	}
+	// The root certificate must be that of the root that vouches: then the answer
+	// depends on no other root that is trusted beside it.
+	if c.anchor.raw != nil && !bytes.Equal(c.anchor.subject(), r.Subject) {
+		return nil, rats.Errorf(rats.UntrustedRoot, "the chain holds the certificate of another root than the one that vouches for it")
 	}
 	key, err := publicKey(c.ca)
 	if err != nil {

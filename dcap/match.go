@@ -52,7 +52,7 @@ func evaluate(ext *PCKExtension, q *quote.Quote, info *TCBInfo, id *Identity) *T
 	launch := evaluateOnce(who, info, id)
 	// A TD keeps the TCB under which it was launched while the platform moves
 	// on; only version 5 says where it is now.
-	if q.BodyType >= quote.BodyTD15 {
+	if q.TD.TD15 != nil {
 		who.tdx = &q.TD.TD15.TEETCBSVN2
 		launch.Status = advise(launch.Status, evaluateOnce(who, info, id).Status)
 	}
