@@ -248,6 +248,7 @@ func TestTheConformanceSuite(t *testing.T) {
 		})
 	}
 	covers(t, cases)
+	described(t)
 	files := lay(t, cases)
 	root := simtee.Root()
 	pki, err := simtee.NewPKI(simtee.Faults{})
@@ -293,6 +294,20 @@ func covers(t *testing.T, cases []*made) {
 		t.Errorf("%d cases are fewer than 180", len(cases))
 	}
 	t.Logf("%d cases: %v, %v", len(cases), kinds, statuses)
+}
+
+// described checks that the suite's document names every family.
+func described(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/conformance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families() {
+		if !bytes.Contains(text, []byte("`"+f.name+"`")) {
+			t.Errorf("docs/conformance.md does not speak of %s", f.name)
+		}
+	}
 }
 
 // maxSuite bounds the suite, which everybody has to fetch.
