@@ -16,12 +16,15 @@ import (
 	"github.com/attesteer/attesteer/simtee"
 )
 
-func TestEditsShowInWhatIsSignedAfterThem(t *testing.T) {
-	tests := []struct {
-		name   string
-		faults simtee.Faults
-		want   rats.Kind
-	}{
+// edited is a PKI with one edit, and what an appraisal must then come to.
+type edited struct {
+	name   string
+	faults simtee.Faults
+	want   rats.Kind
+}
+
+func edits() []edited {
+	return []edited{
 		{"a CA that may not sign certificates", simtee.Faults{Certificate: func(c *simtee.Certificate) {
 			if c.Role == simtee.PCKCA {
 				c.Template.IsCA, c.Template.MaxPathLen, c.Template.MaxPathLenZero = false, -1, false
@@ -59,7 +62,10 @@ func TestEditsShowInWhatIsSignedAfterThem(t *testing.T) {
 		{"a certificate of a Processor CA", simtee.Faults{ProcessorCA: true}, rats.None},
 		{"a report with other attributes", simtee.Faults{Quote: func(q *quote.Quote) { q.SGX.Attributes[9] = 0xff }}, rats.None},
 	}
-	for _, tt := range tests {
+}
+
+func TestEditsShowInWhatIsSignedAfterThem(t *testing.T) {
+	for _, tt := range edits() {
 		t.Run(tt.name, func(t *testing.T) {
 			pki := mustPKI(t, tt.faults)
 			raw, err := mustPlatform(t, pki, 1, "").Quote(simtee.Enclave{})

@@ -150,6 +150,15 @@ func chainTrust() family {
 	add("root-path-length-0", "the root's certificate says that no CA may stand below it, as an edition of Intel's does", accepted(),
 		template(simtee.RootCA, func(t *x509.Certificate) { t.MaxPathLen, t.MaxPathLenZero = 0, true })).
 		note = "The root's own path length means nothing, since the root is a key and a name."
+	f.cases = append(f.cases, chainSignatures()...)
+	return f
+}
+
+// chainSignatures are the cases of who issued CA and PCK certificate.
+func chainSignatures() (out []testCase) {
+	add := func(name, text string, w want, edits ...edit) {
+		out = append(out, testCase{name, chainClause, text, w, edits, ""})
+	}
 	add("ca-signature", "the signature of the CA's certificate is broken", refused(rats.BadSignature), shown(simtee.PCKCA, flip(-1)))
 	add("ca-foreign-key", "another key than the root's signed the CA's certificate", refused(rats.BadSignature),
 		certificate(simtee.PCKCA, func(c *simtee.Certificate) { c.SigningKey = simtee.Key("intruder") }))
@@ -179,7 +188,7 @@ func chainTrust() family {
 	})
 	add("another-pck-ca", "the chain carries another genuine CA than the one that issued the PCK certificate", refused(rats.UntrustedRoot),
 		chained(func(c []string) string { return c[0] + others(processor())[1] + c[2] }))
-	return f
+	return out
 }
 
 func issuerNamed(common string) func(*simtee.Certificate) {

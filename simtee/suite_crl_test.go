@@ -53,69 +53,69 @@ func crlExtension(id asn1.ObjectIdentifier, critical bool, value []byte) func(*s
 	}
 }
 
+// listFaults are what can be wrong with either list.
+func listFaults(list, whose string, role simtee.Role, kind rats.EndorsementKind) (out []testCase) {
+	bad := refused(rats.Malformed)
+	oidNumber, oidKeyID, oidUnknown := []byte{0x55, 0x1d, 0x14}, []byte{0x55, 0x1d, 0x23}, []byte{0x55, 0x1d, 0x7f}
+	ecdsa256, ecdsa384 := []byte{0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2}, []byte{0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3}
+	one := func(name, text string, w want, edits ...edit) {
+		out = append(out, testCase{list + "-" + name, crlClause, strings.ReplaceAll(text, "LIST", whose), w, edits, ""})
+	}
+	one("missing", "the LIST is missing: without lists the answer is undecided", refused(rats.EndorsementUnavailable), lacking(kind))
+	one("signature", "the signature of the LIST is broken", refused(rats.BadSignature), sent(kind, flip(-1)))
+	one("foreign-key", "another key signed the LIST", refused(rats.BadSignature), crl(role, func(r *simtee.RevocationList) { r.Key = simtee.Key("intruder") }))
+	one("names-another-issuer", "the LIST, which the right key signed, names another issuer", refused(rats.UntrustedRoot), crl(role, func(r *simtee.RevocationList) {
+		issuer := *r.Issuer
+		issuer.RawSubject, issuer.Subject.CommonName = nil, "Another SGX CA"
+		r.Issuer = &issuer
+	}))
+	one("changed", "the dates of the LIST were changed after signing", refused(rats.BadSignature), sent(kind, func(b []byte) []byte {
+		return bytes.Replace(b, []byte("250720000000Z"), []byte("260720000000Z"), 1)
+	}))
+	one("garbage", "the LIST is one zero byte", bad, sent(kind, func([]byte) []byte { return []byte{0} }))
+	one("empty", "the LIST has no bytes", bad, sent(kind, func([]byte) []byte { return nil }))
+	one("cut", "the last byte of the LIST is missing", bad, sent(kind, func(b []byte) []byte { return b[:len(b)-1] }))
+	one("trailing", "a byte follows the LIST", bad, sent(kind, func(b []byte) []byte { return append(b, 0) }))
+	one("version-1", "the LIST has version 1, and no extensions", bad, crlParts(role, func(p []asn1.RawValue) []asn1.RawValue { return p[1 : len(p)-1] }))
+	one("without-next-update", "the LIST does not say when it ends", bad, crlParts(role, func(p []asn1.RawValue) []asn1.RawValue { return slices.Delete(p, 4, 5) }))
+	one("ends-before-it-begins", "the LIST ends before it begins", bad, crlParts(role, func(p []asn1.RawValue) []asn1.RawValue {
+		p[3], p[4] = p[4], p[3]
+		return p
+	}))
+	one("without-extensions", "the LIST has no extensions", bad, crlParts(role, func(p []asn1.RawValue) []asn1.RawValue { return p[:len(p)-1] }))
+	one("without-number", "the LIST has no number", bad, crlBytes(role, oidNumber, oidUnknown))
+	one("without-key-id", "the LIST has no authority key identifier", bad, crlBytes(role, oidKeyID, oidUnknown))
+	one("two-algorithms", "the LIST names SHA-384 inside and SHA-256 outside", bad, crlBytes(role, ecdsa256, ecdsa384))
+	one("sha384", "the LIST is signed with SHA-384", refused(rats.Unsupported), crl(role, func(r *simtee.RevocationList) { r.Template.SignatureAlgorithm = x509.ECDSAWithSHA384 }))
+	one("partial", "the LIST says, in a critical extension, that it is of some certificates only", refused(rats.Unsupported),
+		crl(role, crlExtension(asn1.ObjectIdentifier{2, 5, 29, 28}, true, []byte{0x30, 3, 0x81, 1, 0xff})))
+	one("delta", "the LIST says that it adds to another (delta CRL)", refused(rats.Unsupported),
+		crl(role, crlExtension(asn1.ObjectIdentifier{2, 5, 29, 27}, true, []byte{2, 1, 1})))
+	one("unknown-extension", "the LIST has an extension that nobody knows, not critical", accepted(),
+		crl(role, crlExtension(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 2}, false, []byte{5, 0})))
+	one("entry-critical-extension", "an entry of the LIST has a critical extension", refused(rats.Unsupported), crl(role, func(r *simtee.RevocationList) {
+		entry := simtee.Revoke(serialOf(99))
+		entry.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 29}, Critical: true, Value: []byte{0x30, 0}}}
+		r.Template.RevokedCertificateEntries = append(r.Template.RevokedCertificateEntries, entry)
+	}))
+	one("in-pem", "the LIST comes in PEM", accepted(), encoded(kind, func(der []byte) []byte {
+		return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
+	}))
+	one("in-hex", "the LIST comes as hex, as caches keep it", accepted(), encoded(kind, func(der []byte) []byte { return []byte(hex.EncodeToString(der)) }))
+	one("of-200", "the LIST revokes 200 others", accepted(), crl(role, func(r *simtee.RevocationList) {
+		for i := range int64(200) {
+			r.Template.RevokedCertificateEntries = append(r.Template.RevokedCertificateEntries, simtee.Revoke(serialOf(1000+i)))
+		}
+	}))
+	return out
+}
+
 func revocationLists() family {
-	f := family{name: "crl"}
+	f := family{"crl", append(listFaults("root", "root's list", simtee.RootCA, rats.RootCACRL), listFaults("pck", "PCK CA's list", simtee.PCKCA, rats.PCKCRL)...)}
 	add := func(name, text string, w want, edits ...edit) {
 		f.cases = append(f.cases, testCase{name, crlClause, text, w, edits, ""})
 	}
 	bad := refused(rats.Malformed)
-	oidNumber, oidKeyID, oidUnknown := []byte{0x55, 0x1d, 0x14}, []byte{0x55, 0x1d, 0x23}, []byte{0x55, 0x1d, 0x7f}
-	ecdsa256, ecdsa384 := []byte{0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2}, []byte{0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3}
-	for _, l := range []struct {
-		name string
-		role simtee.Role
-		kind rats.EndorsementKind
-	}{{"root", simtee.RootCA, rats.RootCACRL}, {"pck", simtee.PCKCA, rats.PCKCRL}} {
-		one := func(name, text string, w want, edits ...edit) {
-			add(l.name+"-"+name, strings.ReplaceAll(text, "LIST", map[string]string{"root": "root's list", "pck": "PCK CA's list"}[l.name]), w, edits...)
-		}
-		one("missing", "the LIST is missing: without lists the answer is undecided", refused(rats.EndorsementUnavailable), lacking(l.kind))
-		one("signature", "the signature of the LIST is broken", refused(rats.BadSignature), sent(l.kind, flip(-1)))
-		one("foreign-key", "another key signed the LIST", refused(rats.BadSignature), crl(l.role, func(r *simtee.RevocationList) { r.Key = simtee.Key("intruder") }))
-		one("names-another-issuer", "the LIST, which the right key signed, names another issuer", refused(rats.UntrustedRoot), crl(l.role, func(r *simtee.RevocationList) {
-			issuer := *r.Issuer
-			issuer.RawSubject, issuer.Subject.CommonName = nil, "Another SGX CA"
-			r.Issuer = &issuer
-		}))
-		one("changed", "the dates of the LIST were changed after signing", refused(rats.BadSignature), sent(l.kind, func(b []byte) []byte {
-			return bytes.Replace(b, []byte("250720000000Z"), []byte("260720000000Z"), 1)
-		}))
-		one("garbage", "the LIST is one zero byte", bad, sent(l.kind, func([]byte) []byte { return []byte{0} }))
-		one("empty", "the LIST has no bytes", bad, sent(l.kind, func([]byte) []byte { return nil }))
-		one("cut", "the last byte of the LIST is missing", bad, sent(l.kind, func(b []byte) []byte { return b[:len(b)-1] }))
-		one("trailing", "a byte follows the LIST", bad, sent(l.kind, func(b []byte) []byte { return append(b, 0) }))
-		one("version-1", "the LIST has version 1, and no extensions", bad, crlParts(l.role, func(p []asn1.RawValue) []asn1.RawValue { return p[1 : len(p)-1] }))
-		one("without-next-update", "the LIST does not say when it ends", bad, crlParts(l.role, func(p []asn1.RawValue) []asn1.RawValue { return slices.Delete(p, 4, 5) }))
-		one("ends-before-it-begins", "the LIST ends before it begins", bad, crlParts(l.role, func(p []asn1.RawValue) []asn1.RawValue {
-			p[3], p[4] = p[4], p[3]
-			return p
-		}))
-		one("without-extensions", "the LIST has no extensions", bad, crlParts(l.role, func(p []asn1.RawValue) []asn1.RawValue { return p[:len(p)-1] }))
-		one("without-number", "the LIST has no number", bad, crlBytes(l.role, oidNumber, oidUnknown))
-		one("without-key-id", "the LIST has no authority key identifier", bad, crlBytes(l.role, oidKeyID, oidUnknown))
-		one("two-algorithms", "the LIST names SHA-384 inside and SHA-256 outside", bad, crlBytes(l.role, ecdsa256, ecdsa384))
-		one("sha384", "the LIST is signed with SHA-384", refused(rats.Unsupported), crl(l.role, func(r *simtee.RevocationList) { r.Template.SignatureAlgorithm = x509.ECDSAWithSHA384 }))
-		one("partial", "the LIST says, in a critical extension, that it is of some certificates only", refused(rats.Unsupported),
-			crl(l.role, crlExtension(asn1.ObjectIdentifier{2, 5, 29, 28}, true, []byte{0x30, 3, 0x81, 1, 0xff})))
-		one("delta", "the LIST says that it adds to another (delta CRL)", refused(rats.Unsupported),
-			crl(l.role, crlExtension(asn1.ObjectIdentifier{2, 5, 29, 27}, true, []byte{2, 1, 1})))
-		one("unknown-extension", "the LIST has an extension that nobody knows, not critical", accepted(),
-			crl(l.role, crlExtension(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 2}, false, []byte{5, 0})))
-		one("entry-critical-extension", "an entry of the LIST has a critical extension", refused(rats.Unsupported), crl(l.role, func(r *simtee.RevocationList) {
-			entry := simtee.Revoke(serialOf(99))
-			entry.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 29}, Critical: true, Value: []byte{0x30, 0}}}
-			r.Template.RevokedCertificateEntries = append(r.Template.RevokedCertificateEntries, entry)
-		}))
-		one("in-pem", "the LIST comes in PEM", accepted(), encoded(l.kind, func(der []byte) []byte {
-			return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
-		}))
-		one("in-hex", "the LIST comes as hex, as caches keep it", accepted(), encoded(l.kind, func(der []byte) []byte { return []byte(hex.EncodeToString(der)) }))
-		one("of-200", "the LIST revokes 200 others", accepted(), crl(l.role, func(r *simtee.RevocationList) {
-			for i := range int64(200) {
-				r.Template.RevokedCertificateEntries = append(r.Template.RevokedCertificateEntries, simtee.Revoke(serialOf(1000+i)))
-			}
-		}))
-	}
 	swap := func(s *scene) {
 		s.items = append(s.items, func(items []rats.Endorsement) []rats.Endorsement {
 			items[2].Body, items[3].Body = items[3].Body, items[2].Body

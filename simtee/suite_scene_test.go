@@ -30,12 +30,6 @@ type testCase struct {
 	note string
 }
 
-// noting adds a note to a case.
-func (c testCase) noting(note string) testCase {
-	c.note = note
-	return c
-}
-
 // family is cases that test one thing.
 type family struct {
 	name  string
@@ -401,6 +395,3 @@ func flip(i int) func([]byte) []byte {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// cases joins lists of cases.
-func cases(lists ...[]testCase) []testCase { return slices.Concat(lists...) }

@@ -41,12 +41,19 @@ func rawSignature(key *ecdsa.PrivateKey, digest []byte) (out [64]byte) {
 	return out
 }
 
-func quoteSignatures() family {
-	const byKey, byPCK, binding = "SGX DCAP QVL 4.1.2.4.16", "SGX DCAP QVL 4.1.2.4.12", "SGX DCAP QVL 4.1.2.4.13"
-	f := family{name: "quote-signature"}
+// Clauses of the signatures of a quote and of the QE report, and of what the
+// report binds.
+const (
+	byKey   = "SGX DCAP QVL 4.1.2.4.16"
+	byPCK   = "SGX DCAP QVL 4.1.2.4.12"
+	binding = "SGX DCAP QVL 4.1.2.4.13"
+)
+
+// flippedBits are the cases of one flipped bit in each part, in every form.
+func flippedBits() (out []testCase) {
 	for _, name := range []string{"sgx-v3", "sgx-v4", "sgx-v5", "tdx-v4", "tdx-v5-td15", "tdx-v5-td15ext"} {
 		add := func(what, clause, text string, kind rats.Kind, e edit) {
-			f.cases = append(f.cases, testCase{what + "-" + name, clause, text, refused(kind), formNamed(name, e), ""})
+			out = append(out, testCase{what + "-" + name, clause, text, refused(kind), formNamed(name, e), ""})
 		}
 		add("flipped", byKey, "one bit of the quote's signature is flipped", rats.BadSignature,
 			signed(func(q *quote.Quote) { q.Signature[40] ^= 1 }))
@@ -72,6 +79,11 @@ func quoteSignatures() family {
 				q.QEAuthData[0] ^= 1
 			}))
 	}
+	return out
+}
+
+func quoteSignatures() family {
+	f := family{"quote-signature", flippedBits()}
 	add := func(name, clause, text string, w want, e edit) {
 		f.cases = append(f.cases, testCase{name, clause, text, w, []edit{e}, ""})
 	}

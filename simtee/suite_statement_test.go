@@ -84,9 +84,20 @@ func endorsementSignatures() family {
 		i := bytes.LastIndex(b, []byte(`:"`)) + 2
 		return append(b[:i:i], bytes.ToUpper(b[i:])...)
 	}))
+	f.cases = append(f.cases, signerCases()...)
+	f.cases = append(f.cases, besideCases()...)
+	return f
+}
+
+// signerCases are those of the certificate under which statements are signed.
+func signerCases() (out []testCase) {
+	add := func(name, text string, w want, edits ...edit) {
+		out = append(out, testCase{name, signingClause, text, w, edits, ""})
+	}
+	forged := refused(rats.BadSignature)
 	for _, k := range []rats.EndorsementKind{rats.TCBInfo, rats.QEIdentity} {
-		add(string(mapped(k))+"-by-pck", "a platform's PCK key signed the "+mapped(k)+", with its PCK certificate", refused(rats.UntrustedRoot), signedByRole(k, simtee.PCK)...)
-		add(string(mapped(k))+"-by-ca", "the PCK CA signed the "+mapped(k), refused(rats.UntrustedRoot), signedByRole(k, simtee.PCKCA)...)
+		add(mapped(k)+"-by-pck", "a platform's PCK key signed the "+mapped(k)+", with its PCK certificate", refused(rats.UntrustedRoot), signedByRole(k, simtee.PCK)...)
+		add(mapped(k)+"-by-ca", "the PCK CA signed the "+mapped(k), refused(rats.UntrustedRoot), signedByRole(k, simtee.PCKCA)...)
 	}
 	signing := func(name, text string, w want, edits ...edit) { add("signer-"+name, text, w, edits...) }
 	tcb := simtee.TCBSigning
@@ -113,6 +124,14 @@ func endorsementSignatures() family {
 		elsewhereAll(rats.TCBInfo, rats.QEIdentity)...)
 	signing("reissued", "identity and TCB info come with two TCB signing certificates of one key", accepted(), lacking(rats.QEIdentity),
 		elsewhere(rats.QEIdentity, template(tcb, func(t *x509.Certificate) { t.SerialNumber = serialOf(7) })))
+	return out
+}
+
+// besideCases are those of several statements, or none.
+func besideCases() (out []testCase) {
+	add := func(name, text string, w want, edits ...edit) {
+		out = append(out, testCase{name, signingClause, text, w, edits, ""})
+	}
 	add("forged-beside-genuine", "a forged TCB info stands beside the genuine one: anyone can add rubbish", accepted(),
 		elsewhere(rats.TCBInfo, signer(rats.TCBInfo, "intruder"), info(func(i *simtee.TCBInfo) { i.Levels[0].Status = rats.OutOfDate })))
 	add("stale-beside-current", "an old TCB info stands beside the current one", accepted(), elsewhere(rats.TCBInfo, info(func(i *simtee.TCBInfo) {
@@ -124,10 +143,10 @@ func endorsementSignatures() family {
 		elsewhere(rats.TCBInfo, signer(rats.TCBInfo, "intruder")))
 	add("none-at-all", "there are no endorsements", refused(rats.EndorsementUnavailable),
 		lacking(rats.TCBInfo), lacking(rats.QEIdentity), lacking(rats.RootCACRL), lacking(rats.PCKCRL))
-	add("bad-quote-and-none", "there are no endorsements, and the quote's signature is broken, which is what counts", forged,
+	add("bad-quote-and-none", "there are no endorsements, and the quote's signature is broken, which is what counts", refused(rats.BadSignature),
 		lacking(rats.TCBInfo), lacking(rats.QEIdentity), lacking(rats.RootCACRL), lacking(rats.PCKCRL),
 		signed(func(q *quote.Quote) { q.Signature[40] ^= 1 }))
-	return f
+	return out
 }
 
 // mapped names a kind as the cases do.

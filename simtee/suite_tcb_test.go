@@ -102,7 +102,7 @@ func tcbMatching() family {
 		f.cases = append(f.cases, testCase{name, matchClause, text, w, formNamed(form, edits...), ""})
 		return &f.cases[len(f.cases)-1]
 	}
-	none, missing := at(rats.NotSupported), refused(rats.EndorsementUnavailable)
+	none := at(rats.NotSupported)
 	for _, n := range []int{0, 1, 2, 6, 7, 15} {
 		add(fmt.Sprintf("component-%d-below", n+1), "sgx-v3", fmt.Sprintf("component %d is one below the only level", n+1), none,
 			oneLevel(func(t *simtee.LevelTCB) { t.Components[n].SVN++ }))
@@ -134,6 +134,17 @@ func tcbMatching() family {
 		extension(func(e *dcap.PCKExtension) { e.CPUSVN = [16]byte{255, 255, 255, 255, 255, 255, 255} }))
 	add("reported-cpusvn-does-not-count", "sgx-v3", "the report's CPUSVN is zero", accepted(), reported(func(q *quote.Quote) { q.SGX.CPUSVN = [16]byte{} }))
 	add("header-svns-do-not-count", "sgx-v3", "the header's QE SVN and PCE SVN are zero", accepted(), header(func(h *quote.Header) { h.QESVN, h.PCESVN = 0, 0 }))
+	f.cases = append(f.cases, tcbFitting()...)
+	f.cases = append(f.cases, tdxMatching()...)
+	return f
+}
+
+// tcbFitting are the cases of TCB info that is of another platform or TEE.
+func tcbFitting() (out []testCase) {
+	add := func(name, form, text string, w want, edits ...edit) {
+		out = append(out, testCase{name, matchClause, text, w, formNamed(form, edits...), ""})
+	}
+	missing := refused(rats.EndorsementUnavailable)
 	for _, form := range []string{"sgx-v3", "tdx-v4", "tdx-v5-td15"} {
 		add("fmspc-"+form, form, "the TCB info is of another FMSPC than the PCK certificate", missing, info(func(i *simtee.TCBInfo) { i.FMSPC = "00a51e000001" }))
 		add("pce-id-"+form, form, "the TCB info is of another PCE id than the PCK certificate", missing, info(func(i *simtee.TCBInfo) { i.PCEID = "0001" }))
@@ -145,6 +156,15 @@ func tcbMatching() family {
 		add("sgx-info-for-"+form, form, "the only TCB info is for SGX", missing, lacking(rats.TCBInfo), elsewhere(rats.TCBInfo))
 		add("v2-info-for-"+form, form, "the only TCB info has version 2, which is for SGX alone", missing, lacking(rats.TCBInfo), elsewhere(rats.TCBInfo, info(v2)))
 	}
+	return out
+}
+
+// tdxMatching are the cases of TEE_TCB_SVN.
+func tdxMatching() (out []testCase) {
+	add := func(name, form, text string, w want, edits ...edit) {
+		out = append(out, testCase{name, matchClause, text, w, formNamed(form, edits...), ""})
+	}
+	none := at(rats.NotSupported)
 	tdx := func(n int, svn uint8) edit {
 		return oneLevel(func(t *simtee.LevelTCB) { t.TDXComponents[n].SVN = svn })
 	}
@@ -163,5 +183,5 @@ func tcbMatching() family {
 		lower.TCB.TDXComponents[2].SVN, lower.Status = 1, rats.OutOfDate
 		i.Levels = []simtee.TCBLevel{lower, i.Levels[0]}
 	}))
-	return f
+	return out
 }

@@ -157,7 +157,10 @@ func tcbInfoFaults() family {
 	return f
 }
 
-func tcbInfoTextFaults() []fault {
+func tcbInfoTextFaults() []fault { return append(tcbInfoMemberFaults(), jsonFaults()...) }
+
+// tcbInfoMemberFaults are members that are not what they should be.
+func tcbInfoMemberFaults() []fault {
 	return []fault{
 		{"id-of-neither", "the id is neither SGX nor TDX", being("id", `"QE"`)},
 		{"id-in-small-letters", "the id is sgx", being("id", `"sgx"`)},
@@ -210,6 +213,12 @@ func tcbInfoTextFaults() []fault {
 		{"advisories-numbers", "the advisories are numbers", being("advisoryIDs", "[1,2]")},
 		{"sgx-with-module", "TCB info for SGX speaks of the TDX module", plus(`"tdxModule":{}`)},
 		{"sgx-with-module-identities", "TCB info for SGX speaks of TDX module identities", plus(`"tdxModuleIdentities":[]`)},
+	}
+}
+
+// jsonFaults are those of the text around the members.
+func jsonFaults() []fault {
+	return []fault{
 		{"member-twice", "a member stands twice", plus(`"fmspc":"00a51e000001"`)},
 		{"member-twice-escaped", "a member stands twice, once with escapes", plus(`"\u0066mspc":"00a51e000001"`)},
 		{"unknown-member-twice", "a member that nobody knows stands twice", plus(`"new":1,"new":1`)},
