@@ -105,15 +105,17 @@ func notices(ctx context.Context, binary string) (string, error) {
 	}
 	out := strings.Builder{}
 	out.WriteString("The binary holds code of others. These are their licences.\n" + text)
+	args := []string{"list", "-m", "-f", "{{.Path}} {{.Version}}\t{{.Dir}}"}
 	for _, dep := range info.Deps {
-		if dep.Replace != nil {
-			dep = dep.Replace
-		}
-		dir, err := output(ctx, nil, "go", "list", "-m", "-f", "{{.Dir}}", dep.Path)
-		if err != nil {
-			return "", err
-		}
-		if text, err = licences(dep.Path+" "+dep.Version, dir); err != nil {
+		args = append(args, dep.Path)
+	}
+	list, err := output(ctx, nil, "go", args...)
+	if err != nil {
+		return "", err
+	}
+	for _, line := range strings.Split(list, "\n") {
+		title, dir, _ := strings.Cut(line, "\t")
+		if text, err = licences(title, dir); err != nil {
 			return "", err
 		}
 		out.WriteString(text)

@@ -16,8 +16,8 @@ import (
 // other program that could look up a name. 65532 is what images of this kind
 // commonly use.
 const (
-	passwd = "root:x:0:0:root:/root:/sbin/nologin\nattesteer:x:65532:65532:Attesteer node:/var/lib/attesteer:/sbin/nologin\n"
-	group  = "root:x:0:\nattesteer:x:65532:\n"
+	users  = "root:x:0:0:root:/root:/sbin/nologin\nattesteer:x:65532:65532:Attesteer node:/var/lib/attesteer:/sbin/nologin\n"
+	groups = "root:x:0:\nattesteer:x:65532:\n"
 )
 
 // writeImage writes what an image holds beside certificates: below root the
@@ -40,8 +40,8 @@ func (b *builder) writeImage(ctx context.Context) error {
 		"usr/share/doc/attesteer/LICENSE":              {licence, 0o644},
 		"usr/share/doc/attesteer/MODULES":              files["MODULES"],
 		"usr/share/doc/attesteer/THIRD-PARTY-LICENSES": files["THIRD-PARTY-LICENSES"],
-		"etc/passwd": {[]byte(passwd), 0o644},
-		"etc/group":  {[]byte(group), 0o644},
+		"etc/passwd": {[]byte(users), 0o644},
+		"etc/group":  {[]byte(groups), 0o644},
 	}
 	for _, name := range slices.Sorted(maps.Keys(root)) {
 		if err := b.place(filepath.Join(b.image, "root", filepath.FromSlash(name)), root[name]); err != nil {

@@ -230,8 +230,11 @@ func freePort(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return address
 }
 
 func TestTheImageBecomesHealthyByItsOwnCheckAndStopsWhenTold(t *testing.T) {

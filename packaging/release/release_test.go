@@ -38,9 +38,12 @@ func within(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
 	workshop = dir
-	return m.Run()
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+	return code
 }
 
 // copySources copies what a release is built from; a repository is not.
@@ -278,7 +281,7 @@ func demandStatic(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	t.Cleanup(func() { _ = f.Close() })
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
 			t.Errorf("%s is linked dynamically: it has a segment %s", name, p.Type)
