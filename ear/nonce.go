@@ -24,7 +24,7 @@ func ParseNonce(text string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
 	if err != nil {
 		plain := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "="))
-		if b, err = base64.RawURLEncoding.Strict().DecodeString(plain); err != nil {
+		if b, err = decode(plain); err != nil {
 			return nil, rats.Errorf(rats.Malformed, "nonce: neither hex nor base64url")
 		}
 	}
