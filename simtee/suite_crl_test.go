@@ -157,6 +157,14 @@ func revocation() family {
 		add("ca-"+name, "the PCK CA is revoked", revoked, formNamed(name, revoking(simtee.RootCA, roleSerial(simtee.PCKCA)))...)
 		add("tcb-signing-"+name, "the TCB signing certificate is revoked", revoked, formNamed(name, revoking(simtee.RootCA, roleSerial(simtee.TCBSigning)))...)
 	}
+	// Identity and TCB info under two certificates, one of which is revoked.
+	two := []edit{lacking(rats.QEIdentity), elsewhere(rats.QEIdentity, template(simtee.TCBSigning, func(t *x509.Certificate) { t.SerialNumber = serialOf(7) }))}
+	add("tcb-signing-of-tcb-info", "the certificate that signed the TCB info is revoked, and that of the identity is not", revoked,
+		append(two[:2:2], revoking(simtee.RootCA, roleSerial(simtee.TCBSigning)))...)
+	add("tcb-signing-of-identity", "the certificate that signed the identity is revoked, and that of the TCB info is not", revoked,
+		append(two[:2:2], revoking(simtee.RootCA, func(*scene) *big.Int { return serialOf(7) }))...)
+	add("tcb-signing-of-nobody", "a TCB signing certificate is revoked that signed neither identity nor TCB info", accepted(),
+		append(two[:2:2], revoking(simtee.RootCA, func(*scene) *big.Int { return serialOf(8) }))...)
 	add("processor-pck", "the PCK certificate of a Processor CA is revoked", revoked, processor(), pck)
 	add("pck-among-others", "the PCK certificate is the last of 50 that are revoked", revoked, crl(simtee.PCKCA, func(l *simtee.RevocationList) {
 		for i := range int64(49) {
