@@ -47,6 +47,7 @@ func (g *Gateway) describe() huma.API {
 	api.UseMiddleware(g.guard)
 	g.registerEvidence(api)
 	g.registerAppraisals(api)
+	g.registerKeySet(api)
 	g.registerEnclaves(api)
 	g.registerEndorsements(api)
 	g.registerLedger(api)

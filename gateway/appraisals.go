@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/ear"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -21,16 +23,23 @@ import (
 const rememberedSignatures = 4096
 
 type appraisalInput struct {
-	Body struct {
+	Accept  string `header:"Accept" doc:"application/eat+jwt for the result as a signed token, of the profile in its parameter eat_profile"`
+	Profile string `query:"profile" doc:"the profile of a signed token, by its tag or as ietf-2026 or veraison-2023"`
+	Body    struct {
 		Evidence    string     `json:"evidence" doc:"standard base64 of the evidence"`
 		Format      *string    `json:"format,omitempty" nullable:"true" doc:"what the evidence has to be recognised as"`
 		RuntimeData *string    `json:"runtime_data,omitempty" nullable:"true" doc:"standard base64 of what hashes to the report data"`
 		Policy      policyBody `json:"policy,omitempty" doc:"without, the strictest"`
+		Profile     *string    `json:"profile,omitempty" nullable:"true" doc:"as the query's"`
+		Nonce       *string    `json:"nonce,omitempty" nullable:"true" doc:"for a signed token to hold: 8 to 64 bytes in hex or base64url"`
 	} `nameHint:"AppraisalBody"`
 }
 
 type appraisalOutput struct {
-	Body attesteer.Result
+	ContentType string `header:"Content-Type" hidden:"true"`
+	Vary        string `header:"Vary" hidden:"true"`
+	// Body is an attesteer.Result, or the bytes of a signed token.
+	Body any
 }
 
 // appraiser appraises by what the ledger holds, and records nothing.
@@ -55,8 +64,20 @@ func newAppraiser(r Registry) *appraiser {
 
 func (g *Gateway) registerAppraisals(api huma.API) {
 	op := g.operation(http.MethodPost, "/v1/appraisals", "appraise", "evidence", "Have evidence appraised without recording it")
-	op.Description = "Appraises now, by the endorsements on the ledger and the policy that is given. Answers 200 whenever there is a result, accepted or not."
+	op.Description = "Appraises now, by the endorsements on the ledger and the policy that is given. Answers 200 whenever there is a result, accepted or not. A signed token is an EAT Attestation Result, which the keys at /.well-known/jwks.json verify."
+	schemas := api.OpenAPI().Components.Schemas
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "OK",
+		Content: map[string]*huma.MediaType{
+			jsonType:      {Schema: schemas.Schema(reflect.TypeFor[attesteer.Result](), true, "")},
+			ear.TokenType: {Schema: &huma.Schema{Type: huma.TypeString}},
+		},
+	}}
 	register(api, op, func(ctx context.Context, in *appraisalInput) (*appraisalOutput, error) {
+		wish, err := wishOf(in)
+		if err != nil {
+			return nil, err
+		}
 		body := evidenceBody{Evidence: in.Body.Evidence, RuntimeData: in.Body.RuntimeData}
 		s, err := body.submission()
 		if err != nil {
@@ -73,7 +94,15 @@ func (g *Gateway) registerAppraisals(api huma.API) {
 		if err != nil {
 			return nil, g.fault(ctx, err)
 		}
-		return &appraisalOutput{Body: *result}, nil
+		out := &appraisalOutput{Vary: "Accept", Body: *result}
+		if wish != nil {
+			token, err := g.signed(result, in.Body.Policy, wish)
+			if err != nil {
+				return nil, g.fault(ctx, err)
+			}
+			out.ContentType, out.Body = wish.profile.MediaType(), []byte(token)
+		}
+		return out, nil
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/ear"
 	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -126,6 +127,11 @@ type Config struct {
 	Tokens  Tokens
 	// TokenAdmin serves the calls that make and revoke tokens; nil serves none.
 	TokenAdmin TokenAdmin
+	// EAR holds the keys of signed results; nil signs none.
+	EAR *ear.Ring
+	// EARLifetime is how long a signed result counts, at most [ear.MaxLifetime];
+	// zero is [ear.DefaultLifetime].
+	EARLifetime time.Duration
 	// ReadsNeedToken: nobody reads, or publishes endorsements, without a token.
 	ReadsNeedToken bool
 	// Now is the clock of transactions' deadlines; nil is the system's.
@@ -154,6 +160,8 @@ func (cfg Config) complete() (Config, error) {
 		return cfg, errors.New("gateway: ledger, registry, index and tokens are required")
 	case len(cfg.Key) != ed25519.PrivateKeySize:
 		return cfg, errors.New("gateway: the registrar's key is required")
+	case cfg.EARLifetime != 0 && (cfg.EARLifetime < time.Second || cfg.EARLifetime > ear.MaxLifetime):
+		return cfg, errors.New("gateway: the lifetime of signed results is out of bounds")
 	}
 	switch cfg.Network {
 	case networkDev, "test", "main":

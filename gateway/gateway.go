@@ -161,7 +161,7 @@ func (g *Gateway) servePage(w http.ResponseWriter, r *http.Request) {
 // isAPI reports whether a path is the REST API's, known or not.
 func isAPI(path string) bool {
 	switch path {
-	case "/openapi.json", "/healthz", "/readyz", "/v1":
+	case "/openapi.json", "/healthz", "/readyz", keySetPath, "/v1":
 		return true
 	}
 	return strings.HasPrefix(path, "/v1/")

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/attesteer/attesteer/ear"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -87,7 +88,7 @@ func TestTheDescriptionNamesEveryCallAndItsErrors(t *testing.T) {
 			}
 		}
 	}
-	if calls != 19 {
+	if calls != 20 {
 		t.Errorf("%d calls are described", calls)
 	}
 	b, err := json.Marshal(spec)
@@ -108,6 +109,7 @@ func TestAGatewayIsNotBuiltOnNothing(t *testing.T) {
 		"tokens":   func(c *Config) { c.Tokens = nil },
 		"key":      func(c *Config) { c.Key = nil },
 		"network":  func(c *Config) { c.Network = "production" },
+		"lifetime": func(c *Config) { c.EARLifetime = ear.MaxLifetime + 1 },
 	} {
 		cfg := whole
 		spoil(&cfg)
