@@ -49,6 +49,10 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if err != nil {
 		return nil, err
 	}
+	keys, err := openKeys(home)
+	if err != nil {
+		return nil, err
+	}
 	h = &house{saveUse: savingUse(tokens, logger)}
 	defer func() {
 		if err != nil {
@@ -81,6 +85,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	config := gateway.Config{
 		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
 		Network: f.network, Logger: logger, Version: version().version,
+		EAR: keys, EARLifetime: f.earLifetime,
 		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
 		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Network: f.network, Log: logger}),
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/attesteer/attesteer/ear"
 )
 
 // drain is how long a node that is told to stop finishes what it has begun.
@@ -35,6 +37,7 @@ type serveFlags struct {
 	// anonymousReads: callers without a token may read.
 	anonymousReads bool
 	service        serviceFlags
+	earLifetime    time.Duration
 }
 
 // defaultHome is where a node keeps its data unless it is told otherwise.
@@ -85,6 +88,7 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 	fl.BoolVar(&f.anonymousReads, "anonymous-reads", true, "let callers without a token read, at a rate bounded per address")
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")
 	fl.BoolVar(&f.verbose, "verbose", false, "also log what the consensus engine does")
+	fl.DurationVar(&f.earLifetime, "ear-lifetime", ear.DefaultLifetime, "how long a signed result counts, 1s to 1h")
 	f.service.register(fl)
 	return cmd
 }
@@ -115,6 +119,9 @@ func (f serveFlags) check() (clock time.Time, err error) {
 	}
 	if f.demo && f.network != "dev" {
 		return clock, usagef("--demo simulates an enclave: that takes --network dev")
+	}
+	if f.earLifetime < time.Second || f.earLifetime > ear.MaxLifetime {
+		return clock, usagef("--ear-lifetime: %v is not between 1s and %v", f.earLifetime, ear.MaxLifetime)
 	}
 	if f.clock == "" {
 		return clock, nil
