@@ -8,37 +8,156 @@ import (
 	"testing"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/quote"
 	"github.com/attesteer/attesteer/rats"
 )
 
-// TestNoBitOfTheEvidenceIsIgnored flips each bit of a real quote in turn, with
-// all endorsements at hand: header, report, lengths, signatures, keys, the
-// quoting enclave's report and the certificates. The answer is that it is
-// forged, unsupported or malformed, never "undecided" or "not good enough", and
-// never yes.
+// everyNth is the distance between the bits that are flipped where not all are.
+const everyNth = 97
+
+// TestNoBitOfTheEvidenceIsIgnored flips each bit of one quote of each version
+// and layout in turn, with all endorsements at hand: header, report, lengths,
+// signatures, keys, the quoting enclave's report and the certificates. The
+// answer is that it is forged, unsupported or malformed, never "undecided" or
+// "not good enough", and never yes.
 func TestNoBitOfTheEvidenceIsIgnored(t *testing.T) {
-	raw, en := seed(t, "quote.bin"), everything(t)
-	v := attesteer.NewVerifier(1 << 16)
-	accepted := 0
-	for n := range len(raw) * 8 {
-		changed := bytes.Clone(raw)
-		changed[n/8] ^= 1 << (n % 8)
-		r, err := v.Verify(attesteer.Evidence{Raw: changed}, en, lenient(), midsummer)
-		switch code := rats.KindOf(err).ExitCode(); code {
-		case 10, 13, 14:
-			checkAnswer(t, r, err)
-		case 0:
-			if accepted++; !sameText(raw, changed) {
-				t.Errorf("bit %d of byte %d (%q) is ignored", n%8, n/8, raw[n/8])
-			}
-		default:
-			t.Errorf("bit %d of byte %d (%q): %v, exit code %d", n%8, n/8, raw[n/8], err, code)
+	for _, s := range exhaustive(t) {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.flip(t, 1, len(s.raw))
+		})
+	}
+	// How the certificates are read does not depend on the layout before them.
+	for _, name := range []string{"version 5, SGX", "version 5, TDX 1.0", "version 5, TDX 1.5 extended"} {
+		s := named(t, simulatedSamples(t), "simulated "+name)
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.flip(t, 1, len(s.raw)-len(parsed(t, s.raw).CertificationData.Data))
+		})
+	}
+}
+
+// exhaustive returns the samples of which every bit is flipped: real ones where
+// there are any.
+func exhaustive(t *testing.T) []sample {
+	t.Helper()
+	simulated, all := simulatedSamples(t), realSamples(t)
+	out := []sample{named(t, simulated, "simulated version 4, SGX")}
+	if all == nil {
+		for _, name := range []string{"version 3, SGX", "version 4, TDX 1.0", "version 5, TDX 1.5"} {
+			out = append(out, named(t, simulated, "simulated "+name))
 		}
+		return out
+	}
+	return append(out,
+		sample{"seed of version 3", seed(t, "quote.bin"), everything(t).Items(), lenient(), midsummer},
+		named(t, all, "quotes/tdx/td10_v4_90C06F000000_plat_prod_cbdb5b2f.bin"),
+		named(t, all, "quotes/tdx/td15_v5_90C06F000000_plat_prod_cf77a6e9.bin"))
+}
+
+// TestFlippedBitsOfOtherSamplesAreFound, every 97th of them.
+func TestFlippedBitsOfOtherSamplesAreFound(t *testing.T) {
+	all := append(simulatedSamples(t), realSamples(t)...)
+	for _, s := range all {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.flip(t, everyNth, len(s.raw))
+		})
+	}
+}
+
+// flip flips every nth bit of the sample's first bytes, one at a time.
+func (s sample) flip(t *testing.T, nth, until int) {
+	t.Helper()
+	en, v := s.endorsements(t), attesteer.NewVerifier(1<<16)
+	judge := func(raw []byte, thorough bool) int {
+		r, err := v.Verify(attesteer.Evidence{Raw: raw}, en, s.policy, s.at)
+		if thorough {
+			checkAnswer(t, r, err)
+		}
+		if (err == nil) != (r != nil && r.Accepted) {
+			t.Errorf("accepted, or not: %v", err)
+		}
+		return rats.KindOf(err).ExitCode()
+	}
+	untouched := judge(s.raw, true)
+	if s.items != nil && untouched != 0 {
+		t.Fatalf("the sample itself has exit code %d", untouched)
+	}
+	raw, parts := bytes.Clone(s.raw), s.parts(t)
+	spaces := 0
+	for n := 0; n < until*8; n += nth {
+		at := n / 8
+		raw[at] ^= 1 << (n % 8)
+		switch code := judge(raw, n%(16*nth) == 0); {
+		case code == 10 || code == 13 || code == 14:
+		case code == untouched && (parts.tail.holds(at) || parts.cipher.holds(at)):
+		case code == untouched && parts.text.holds(at) && sameText(raw, s.raw):
+			spaces++
+		case code == 12 && (parts.name.holds(at) || untouched == 12 && parts.report.holds(at)):
+		default:
+			t.Errorf("bit %d of byte %d (%q): exit code %d", n%8, at, s.raw[at], code)
+		}
+		raw[at] = s.raw[at]
 	}
 	// The NUL that ends the certificates may as well be a space, and nothing else.
-	if accepted > 1 {
-		t.Errorf("%d changes are accepted", accepted)
+	if spaces > 1 {
+		t.Errorf("%d changes make no difference", spaces)
 	}
+}
+
+// span is a range of bytes.
+type span struct{ from, until int }
+
+func (s span) holds(at int) bool { return at >= s.from && at < s.until }
+
+// parts are the bytes of evidence about which a flipped bit can say something
+// else than that it is forged.
+type parts struct {
+	// tail is what follows the quote.
+	tail span
+	// text are certificates in PEM.
+	text span
+	// cipher is a PPID that only the vendor can read.
+	cipher span
+	// name is where evidence without certificates names its platform, or a lone
+	// PCK certificate its issuer, for endorsements to tell more of it: of a name
+	// that is nobody's nothing is known.
+	name span
+	// report is the quoting enclave's with its signature: nobody knows whether it
+	// is genuine where the platform's certificate is missing.
+	report span
+}
+
+func (s sample) parts(t *testing.T) parts {
+	t.Helper()
+	q := parsed(t, s.raw)
+	end := len(s.raw) - len(q.Trailing)
+	data := span{end - len(q.CertificationData.Data), end}
+	p := parts{tail: span{end, len(s.raw)}}
+	p.report.until = data.from - 6 - len(q.QEAuthData) - 2
+	p.report.from = p.report.until - 384 - 64
+	switch q.CertificationData.Type {
+	case quote.CertPCKChain:
+		p.text = data
+	case quote.CertPCKLeaf:
+		p.text, p.name = data, data
+	case quote.CertPPIDRSA2048, quote.CertPPIDRSA3072:
+		p.cipher, p.name = span{data.from, data.until - 20}, span{data.until - 20, data.until}
+	default:
+		p.name = data
+	}
+	return p
+}
+
+// parsed reads the quote of evidence that comes without an envelope.
+func parsed(t testing.TB, raw []byte) *quote.Quote {
+	t.Helper()
+	q, err := quote.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
 }
 
 // sameText reports whether two inputs differ in white space and NULs alone.
@@ -63,13 +182,24 @@ func TestNoBitOfAnEnvelopeIsIgnored(t *testing.T) {
 	}
 }
 
-// TestWhatIsCutShortIsMalformed at every length, whatever the envelope.
+// TestWhatIsCutShortIsMalformed at every length, whatever the version and the
+// envelope, and whatever endorsements are at hand.
 func TestWhatIsCutShortIsMalformed(t *testing.T) {
-	for _, file := range []string{"quote.bin", "oe_report.bin"} {
-		raw := seed(t, file)
-		for n := range raw {
-			if _, err := attesteer.Verify(attesteer.Evidence{Raw: raw[:n]}, nil, lenient(), midsummer); rats.KindOf(err) != rats.Malformed {
-				t.Fatalf("%s, %d bytes: %v", file, n, err)
+	samples := []sample{
+		{name: "an enveloped quote", raw: seed(t, "oe_report.bin"), policy: lenient(), at: midsummer},
+		{name: "a real quote", raw: seed(t, "quote.bin"), policy: lenient(), at: midsummer},
+	}
+	samples = append(append(samples, simulatedSamples(t)...), realSamples(t)...)
+	for _, s := range samples {
+		en := s.endorsements(t)
+		whole := len(s.raw)
+		if s.name != "an enveloped quote" {
+			whole = s.parts(t).tail.from
+		}
+		for n := range whole {
+			_, err := attesteer.Verify(attesteer.Evidence{Raw: s.raw[:n]}, en, s.policy, s.at)
+			if rats.KindOf(err) != rats.Malformed {
+				t.Fatalf("%s, %d of %d bytes: %v", s.name, n, whole, err)
 			}
 		}
 	}
