@@ -123,7 +123,7 @@ func TestKeysOfSignedResultsAreKeptFromOthers(t *testing.T) {
 		t.Fatalf("exit %d %s", code, errs)
 	}
 	file := filepath.Join(home, "config", "ear", strings.TrimSpace(kid)+".jwk")
-	if err := os.Chmod(file, 0o644); err != nil { //nolint:gosec // that is the fault
+	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"ear", "keys"}, {"ear", "rotate"}, {"serve", "--listen", "127.0.0.1:0"}} {
