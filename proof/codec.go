@@ -117,6 +117,11 @@ func (b *Bundle) check() error {
 	if len(b.Entries) < 2 {
 		return malformed("it has no entries for a record and ledger time")
 	}
+	for i := range b.Entries {
+		if !b.Entries[i].Proof.WellFormed() {
+			return malformed("the proof of entry %d has a branch that is not well formed", i)
+		}
+	}
 	for _, s := range b.Commit.Signatures {
 		if len(s.Signature) != 64 {
 			return malformed("a signature of %d bytes", len(s.Signature))

@@ -20,6 +20,17 @@ type Proof struct {
 	Right *Neighbour `cbor:"3,keyasint,omitempty" json:"right,omitempty"`
 }
 
+// WellFormed reports whether each branch has as many bits and siblings as its
+// depth and bits say. One that has not proves nothing.
+func (p *Proof) WellFormed() bool {
+	whole := func(b *Branch) bool {
+		_, ok := b.spread()
+		return ok
+	}
+	return (p.Present == nil || whole(p.Present)) && (p.Left == nil || whole(&p.Left.Branch)) &&
+		(p.Right == nil || whole(&p.Right.Branch))
+}
+
 // Branch is the way from a leaf to the root.
 type Branch struct {
 	// Depth is the number of inner nodes above the leaf, at most 256.
