@@ -51,7 +51,7 @@ func states(b *testing.B) []state {
 		v := attesteer.NewVerifier(memory)
 		var made [][]byte
 		return state{name, verifications, func(b *testing.B, i int) {
-			for made == nil || len(made) < pool {
+			for len(made) < pool {
 				made = append(made, quotes(uint32(len(made))))
 			}
 			if _, err := v.Verify(attesteer.Evidence{Raw: made[i%pool]}, known, policy, midsummer); err != nil {

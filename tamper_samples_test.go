@@ -3,7 +3,6 @@
 package attesteer_test
 
 import (
-	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
@@ -188,17 +187,4 @@ func endorsementsOf(t testing.TB, v *attesteer.Verifier, dir string, c *realCase
 		}
 	}
 	return out
-}
-
-// derOf returns the certificates of concatenated PEM, none if it is not.
-func derOf(text []byte) (out [][]byte) {
-	// END and BEGIN may share a line.
-	rest := []byte(strings.ReplaceAll(string(text), "-----END CERTIFICATE-----", "-----END CERTIFICATE-----\n"))
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return out
-		}
-		out = append(out, block.Bytes)
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"sync"
 
@@ -119,7 +120,7 @@ const (
 // two triples look alike.
 func signatureName(tag byte, key, signed, sig []byte) [32]byte {
 	b := make([]byte, 0, 640) // enough for P-256, and then not on the heap
-	b = append(b, tag, byte(len(key)>>8), byte(len(key)))
+	b = binary.BigEndian.AppendUint16(append(b, tag), uint16(len(key))) //nolint:gosec // keys are far shorter
 	b = append(b, key...)
 	b = append(b, signed...)
 	b = append(b, sig...)

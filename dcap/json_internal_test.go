@@ -49,7 +49,7 @@ func decoded(data []byte) (out any, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err = d.Decode(&out); err == nil {
-		if _, more := d.Token(); more != io.EOF { //nolint:errorlint // io.EOF is returned as it is
+		if _, more := d.Token(); more != io.EOF {
 			err = errors.New("more than one value")
 		}
 	}
