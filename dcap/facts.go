@@ -119,7 +119,7 @@ const (
 // tag) and the signature's bytes. The key's length stands before it, so that no
 // two triples look alike.
 func signatureName(tag byte, key, signed, sig []byte) [32]byte {
-	b := make([]byte, 0, 640) // enough for P-256, and then not on the heap
+	b := make([]byte, 0, 640)                                           // enough for P-256, and then not on the heap
 	b = binary.BigEndian.AppendUint16(append(b, tag), uint16(len(key))) //nolint:gosec // keys are far shorter
 	b = append(b, key...)
 	b = append(b, signed...)
