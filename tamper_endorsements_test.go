@@ -11,23 +11,22 @@ import (
 	"github.com/attesteer/attesteer/rats"
 )
 
-// everyBit and everySomeBits say which bits of endorsements are flipped: all of
-// what is short, and of a long statement every 13th, which meets each of its
-// members and each bit of a byte.
+// short is the length up to which each bit of a statement is flipped in any
+// sample; of longer ones every 13th, which meets each member of JSON and each
+// bit of a byte.
 const (
-	everyBit      = 1
-	everySomeBits = 13
 	short         = 512
+	everySomeBits = 13
 )
 
 // TestNoBitOfTheEndorsementsIsIgnored flips bits of TCB info, identity and both
-// revocation lists of simulated and real samples, SGX and TDX: a statement that
-// was changed is broken, and what rests on it alone is never accepted.
+// revocation lists of simulated and real samples, SGX and TDX, all bits of one of
+// them: a statement that was changed is broken, and what rests on it alone is
+// never accepted.
 func TestNoBitOfTheEndorsementsIsIgnored(t *testing.T) {
-	samples := []sample{
-		named(t, simulatedSamples(t), "simulated version 3, SGX"),
-		named(t, simulatedSamples(t), "simulated version 5, TDX 1.5"),
-	}
+	const every = "simulated version 3, SGX"
+	simulated := simulatedSamples(t)
+	samples := []sample{named(t, simulated, every), named(t, simulated, "simulated version 5, TDX 1.5")}
 	if all := realSamples(t); all != nil {
 		samples = append(samples,
 			named(t, all, "quotes/sgx/sgx_v3_00606A000000_plat_prod_187b50a4.bin"),
@@ -40,14 +39,15 @@ func TestNoBitOfTheEndorsementsIsIgnored(t *testing.T) {
 		for _, kind := range []rats.EndorsementKind{rats.TCBInfo, rats.QEIdentity, rats.RootCACRL, rats.PCKCRL} {
 			t.Run(s.name+" "+string(kind), func(t *testing.T) {
 				t.Parallel()
-				s.spoil(t, kind)
+				s.spoil(t, kind, s.name == every)
 			})
 		}
 	}
 }
 
-// spoil flips bits of the sample's only statements of a kind for its TEE.
-func (s sample) spoil(t *testing.T, kind rats.EndorsementKind) {
+// spoil flips bits of the sample's only statement of a kind for its TEE, and of
+// the certificate that vouches for it.
+func (s sample) spoil(t *testing.T, kind rats.EndorsementKind, all bool) {
 	t.Helper()
 	v := attesteer.NewVerifier(1 << 14)
 	used, err := v.Verify(attesteer.Evidence{Raw: s.raw}, s.endorsements(t), s.policy, s.at)
@@ -67,24 +67,36 @@ func (s sample) spoil(t *testing.T, kind rats.EndorsementKind) {
 		t.Fatal(err)
 	}
 	e := s.items[at]
-	body := bytes.Clone(e.Body)
-	step := everySomeBits
-	if len(body) <= short {
-		step = everyBit
+	changed := rats.Endorsement{Kind: kind, Body: bytes.Clone(e.Body)}
+	for _, der := range e.Issuers {
+		changed.Issuers = append(changed.Issuers, bytes.Clone(der))
 	}
-	for n := 0; n < len(body)*8; n += step {
-		body[n/8] ^= 1 << (n % 8)
-		s.refuses(t, v, rest, rats.Endorsement{Kind: kind, Body: body, Issuers: e.Issuers}, n)
-		body[n/8] = e.Body[n/8]
+	flipEach(changed.Body, all, func(n int) { s.refuses(t, v, rest, changed, insignificant(e, n), n) })
+	for _, der := range changed.Issuers {
+		flipEach(der, all, func(n int) { s.refuses(t, v, rest, changed, false, n) })
 	}
 }
 
-// refuses checks that a statement with a flipped bit is broken by itself, or no
-// statement at all, and that nothing is accepted on it.
-func (s sample) refuses(t *testing.T, v *attesteer.Verifier, rest *attesteer.Endorsements, e rats.Endorsement, bit int) {
+// flipEach calls f with each bit of b flipped in turn, or with some of them.
+func flipEach(b []byte, all bool, f func(bit int)) {
+	step := everySomeBits
+	if all || len(b) <= short {
+		step = 1
+	}
+	for n := 0; n < len(b)*8; n += step {
+		b[n/8] ^= 1 << (n % 8)
+		f(n)
+		b[n/8] ^= 1 << (n % 8)
+	}
+}
+
+// refuses checks that a statement with a flipped bit, in itself or in its
+// certificate, is broken or no statement at all, and that nothing is accepted on
+// it.
+func (s sample) refuses(t *testing.T, v *attesteer.Verifier, rest *attesteer.Endorsements, e rats.Endorsement, harmless bool, bit int) {
 	t.Helper()
 	_, err := v.CheckEndorsement(e, s.policy.Roots)
-	if code := rats.KindOf(err).ExitCode(); code != 10 && code != 13 && code != 14 && !insignificant(e, bit) {
+	if code := rats.KindOf(err).ExitCode(); code != 10 && code != 13 && code != 14 && !harmless {
 		t.Errorf("bit %d of byte %d: %v", bit%8, bit/8, err)
 	}
 	changed, err := attesteer.ParseEndorsements(e)
@@ -92,7 +104,7 @@ func (s sample) refuses(t *testing.T, v *attesteer.Verifier, rest *attesteer.End
 		return
 	}
 	r, err := v.Verify(attesteer.Evidence{Raw: s.raw}, attesteer.JoinEndorsements(rest, changed), s.policy, s.at)
-	if code := rats.KindOf(err).ExitCode(); (code == 0 || code == 11 || r.Accepted) && !insignificant(e, bit) {
+	if code := rats.KindOf(err).ExitCode(); (code == 0 || code == 11 || r.Accepted) && !harmless {
 		t.Errorf("bit %d of byte %d: judged by it: %v", bit%8, bit/8, err)
 	}
 }
@@ -106,5 +118,5 @@ func insignificant(e rats.Endorsement, bit int) bool {
 	}
 	sig := bytes.LastIndex(e.Body, []byte(`"signature":"`))
 	letter := e.Body[bit/8] | 0x20
-	return bit/8 > sig+len(`"signature":"`) && letter >= 'a' && letter <= 'f'
+	return bit/8 >= sig+len(`"signature":"`) && letter >= 'a' && letter <= 'f'
 }

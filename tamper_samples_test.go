@@ -3,6 +3,8 @@
 package attesteer_test
 
 import (
+	"bytes"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,4 +189,18 @@ func endorsementsOf(t testing.TB, v *attesteer.Verifier, dir string, c *realCase
 		}
 	}
 	return out
+}
+
+// derOf returns the certificates of concatenated PEM, none if it is not.
+func derOf(text []byte) (out [][]byte) {
+	// END and BEGIN may share a line.
+	const end = "-----END CERTIFICATE-----"
+	rest := bytes.ReplaceAll(text, []byte(end), []byte(end+"\n"))
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return out
+		}
+		out = append(out, block.Bytes)
+	}
 }

@@ -4,6 +4,7 @@ package attesteer_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"strings"
 	"testing"
 
@@ -28,8 +29,9 @@ func TestNoBitOfTheEvidenceIsIgnored(t *testing.T) {
 		})
 	}
 	// How the certificates are read does not depend on the layout before them.
+	simulated := simulatedSamples(t)
 	for _, name := range []string{"version 5, SGX", "version 5, TDX 1.0", "version 5, TDX 1.5 extended"} {
-		s := named(t, simulatedSamples(t), "simulated "+name)
+		s := named(t, simulated, "simulated "+name)
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.flip(t, 1, len(s.raw)-len(parsed(t, s.raw).CertificationData.Data))
@@ -95,6 +97,7 @@ func (s sample) flip(t *testing.T, nth, until int) {
 		case code == untouched && parts.text.holds(at) && sameText(raw, s.raw):
 			spaces++
 		case code == 12 && (parts.name.holds(at) || untouched == 12 && parts.report.holds(at)):
+		case code == 12 && parts.lone && parts.text.holds(at) && renamesIssuer(t, s.raw, raw):
 		default:
 			t.Errorf("bit %d of byte %d (%q): exit code %d", n%8, at, s.raw[at], code)
 		}
@@ -120,9 +123,10 @@ type parts struct {
 	text span
 	// cipher is a PPID that only the vendor can read.
 	cipher span
-	// name is where evidence without certificates names its platform, or a lone
-	// PCK certificate its issuer, for endorsements to tell more of it: of a name
-	// that is nobody's nothing is known.
+	// lone says that they are the PCK certificate alone.
+	lone bool
+	// name is where evidence without certificates names its platform, for
+	// endorsements to tell more of it: of a name that is nobody's nothing is known.
 	name span
 	// report is the quoting enclave's with its signature: nobody knows whether it
 	// is genuine where the platform's certificate is missing.
@@ -141,13 +145,32 @@ func (s sample) parts(t *testing.T) parts {
 	case quote.CertPCKChain:
 		p.text = data
 	case quote.CertPCKLeaf:
-		p.text, p.name = data, data
+		p.text, p.lone = data, true
 	case quote.CertPPIDRSA2048, quote.CertPPIDRSA3072:
 		p.cipher, p.name = span{data.from, data.until - 20}, span{data.until - 20, data.until}
 	default:
 		p.name = data
 	}
 	return p
+}
+
+// renamesIssuer reports whether the PCK certificate that came alone names
+// another issuer than before: one of whom nothing is known.
+func renamesIssuer(t *testing.T, before, after []byte) bool {
+	t.Helper()
+	var names [2][]byte
+	for i, raw := range [][]byte{before, after} {
+		certs := derOf(parsed(t, raw).CertificationData.Data)
+		if len(certs) != 1 {
+			return false
+		}
+		c, err := x509.ParseCertificate(certs[0])
+		if err != nil {
+			return false
+		}
+		names[i] = c.RawIssuer
+	}
+	return !bytes.Equal(names[0], names[1])
 }
 
 // parsed reads the quote of evidence that comes without an envelope.
