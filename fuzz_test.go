@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"runtime/metrics"
 	"testing"
+	"time"
 
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
@@ -17,38 +19,92 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// FuzzVerify: whatever comes in, the answer keeps its promises, and nothing is
-// accepted or has a decided status but the seed quote with another tail.
-func FuzzVerify(f *testing.F) {
-	seeds := [][]byte{seed(f, "quote.bin"), seed(f, "oe_report.bin")}
-	for _, raw := range seeds {
-		f.Add(raw)
-		f.Add(raw[:1500])
+// Bounds of what one input may take: allocations, and the time after which it
+// counts as hanging the process.
+const (
+	memoryBound = 64 << 20
+	patience    = 30 * time.Second
+)
+
+// bounded runs f within the bounds.
+func bounded(t *testing.T, f func()) {
+	t.Helper()
+	hung := time.AfterFunc(patience, func() { panic("one input takes longer than " + patience.String()) })
+	defer hung.Stop()
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	before := sample[0].Value.Uint64()
+	f()
+	metrics.Read(sample)
+	if n := sample[0].Value.Uint64() - before; n > memoryBound {
+		t.Errorf("%d bytes allocated for one input", n)
 	}
+}
+
+// unchanged runs f and makes sure that it does not write to b.
+func unchanged(t *testing.T, b []byte, f func()) {
+	t.Helper()
+	before := bytes.Clone(b)
+	f()
+	if !bytes.Equal(b, before) {
+		t.Error("the input was written to")
+	}
+}
+
+// addEvidence adds evidence of every kind and some that is cut short.
+func addEvidence(f *testing.F) {
+	f.Helper()
+	for _, s := range append(simulatedSamples(f), realSamples(f)...) {
+		f.Add(s.raw)
+	}
+	for _, file := range []string{"quote.bin", "oe_report.bin"} {
+		f.Add(seed(f, file))
+		f.Add(seed(f, file)[:1500])
+	}
+	f.Add([]byte(hex.EncodeToString(seed(f, "oe_report.bin"))))
 	f.Add([]byte("0x03000200"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		before := bytes.Clone(raw)
-		defer func(given []byte) {
-			if !bytes.Equal(given, before) {
-				t.Error("the input was written to")
-			}
-		}(raw)
-		if text, err := attesteer.Decode(raw); err == nil {
+	f.Add([]byte(nil))
+}
+
+// FuzzInspect: recognising, inspecting and asking what evidence needs agree with
+// each other and with verifying, whatever comes in, as bytes or as text.
+func FuzzInspect(f *testing.F) {
+	addEvidence(f)
+	f.Fuzz(func(t *testing.T, given []byte) {
+		raw := given
+		if text, err := attesteer.Decode(given); err == nil {
 			raw = text
 		}
-		r, err := attesteer.Verify(attesteer.Evidence{Raw: raw}, nil, lenient(), midsummer)
-		checkAnswer(t, r, err)
-		if err == nil {
-			t.Fatal("accepted without endorsements")
-		}
-		if code := rats.KindOf(err).ExitCode(); code == 11 || code == 1 {
-			t.Errorf("%v", err)
-		}
-		if _, inspectErr := attesteer.Inspect(attesteer.Evidence{Raw: raw}); (inspectErr == nil) != (r != nil) {
-			t.Errorf("inspecting: %v, verifying: %v", inspectErr, err)
-		}
-		if format, recogniseErr := attesteer.Recognise(raw); r != nil && (recogniseErr != nil || format != r.Format) {
-			t.Errorf("recognised as %q, %v, verified as %q", format, recogniseErr, r.Format)
-		}
+		unchanged(t, given, func() { bounded(t, func() { inspect(t, raw) }) })
 	})
+}
+
+func inspect(t *testing.T, raw []byte) {
+	t.Helper()
+	format, recogniseErr := attesteer.Recognise(raw)
+	in, err := attesteer.Inspect(attesteer.Evidence{Raw: raw})
+	needs, needErr := attesteer.Needs(attesteer.Evidence{Raw: raw})
+	r, verifyErr := attesteer.Verify(attesteer.Evidence{Raw: raw}, nil, lenient(), midsummer)
+	checkAnswer(t, r, verifyErr)
+	if verifyErr == nil {
+		t.Fatal("accepted without endorsements")
+	}
+	if code := rats.KindOf(verifyErr).ExitCode(); code != 10 && code != 12 && code != 13 && code != 14 {
+		t.Errorf("verifying: %v", verifyErr)
+	}
+	if err != nil {
+		if kind := rats.KindOf(err); kind != rats.Malformed && kind != rats.Unsupported || in != nil || needErr == nil || r != nil {
+			t.Errorf("inspecting: %v, needs: %v, verifying: %v", err, needErr, verifyErr)
+		}
+		return
+	}
+	if recogniseErr != nil || in.Format != format || r == nil || r.Format != format || in.TEE != r.TEE {
+		t.Errorf("recognised as %q, %v, inspected as %q, verifying: %v", format, recogniseErr, in.Format, verifyErr)
+	}
+	if in.Verified || len(in.ReportData) != 64 || !bytes.Equal(in.Fingerprint, r.Fingerprint) {
+		t.Errorf("%+v", in)
+	}
+	if needErr == nil && (len(needs) != 1 || !bytes.Equal(needs[0].FMSPC[:], in.FMSPC)) {
+		t.Errorf("needs %+v, inspected as of FMSPC %s", needs, in.FMSPC)
+	}
 }
