@@ -4,7 +4,7 @@
 # outside this folder and Go's caches.
 
 GO       ?= go
-FUZZTIME ?= 20s
+FUZZTIME ?= 10m
 TIMEOUT  ?= 15m
 
 .DEFAULT_GOAL := help
@@ -49,11 +49,15 @@ figures: ## what docs/benchmarks.md shows of a whole node, one pass each
 	$(GO) test -run '^$$' -bench '^BenchmarkNode|^BenchmarkRegistration' -benchtime 1x -timeout $(TIMEOUT) ./cmd/attesteer
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for FUZZTIME
-	@grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
+fuzz: ## each fuzz target for FUZZTIME, ten minutes unless it says otherwise
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
 		for target in $$($(GO) test -list '^Fuzz' $$dir | grep ^Fuzz); do \
 			echo "$$dir $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$dir || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$dir 2>&1 | tee "$$log"; \
+			grep -q '^ok' "$$log" && continue; \
+			: "at the end of its time go sometimes calls the end itself a failure: golang/go#75804"; \
+			grep -q '^ *context deadline exceeded$$' "$$log" && ! grep -qE '[Ff]ailing input|panic:' "$$log" || exit 1; \
 		done || exit 1; \
 	done
 
