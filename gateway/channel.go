@@ -44,6 +44,8 @@ type transport interface {
 type line struct {
 	transport
 	alias string // what stands for null as an id, but for a number
+	// pushes is told what is answered; nil where there are none.
+	pushes *pushes
 
 	mu   sync.Mutex // guards what follows
 	cond *sync.Cond
@@ -126,7 +128,11 @@ func (l *line) begin(answered bool) bool {
 // Send implements [channel.Channel].
 func (l *line) Send(msg []byte) error {
 	defer l.end()
-	return l.send(l.restore(msg))
+	err := l.send(l.restore(msg))
+	if err == nil && l.pushes != nil {
+		l.pushes.answered(msg)
+	}
+	return err
 }
 
 func (l *line) end() {

@@ -96,6 +96,9 @@ type Tokens interface {
 	// Use counts a call of a token that was good when its connection began:
 	// a [*token.QuotaError], or [rats.Unauthorized] if it ended since.
 	Use(id string, scope token.Scope, at time.Time) error
+	// Check says whether a token that was good when its connection began still
+	// is, and counts nothing: [rats.Unauthorized] if it ended since.
+	Check(id string, at time.Time) error
 	// Key returns the private key of a token's registrar, by its public one in hex.
 	Key(registrar string) (ed25519.PrivateKey, error)
 }

@@ -75,6 +75,8 @@ func (w words) Verify(text string, _ time.Time) (token.Entry, error) {
 
 func (words) Use(string, token.Scope, time.Time) error { return nil }
 
+func (words) Check(string, time.Time) error { return nil }
+
 func (words) Key(registrar string) (ed25519.PrivateKey, error) {
 	return nil, rats.Errorf(rats.NotFound, "registrar %s", registrar)
 }

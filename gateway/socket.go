@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -141,22 +142,31 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 	conn.SetReadLimit(r.g.cfg.MaxBody)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(req.Context()))
 	defer cancel()
-	k := &socket{conn: conn, ctx: ctx}
-	l := newLine(k)
-	if !r.sockets.add(l, k) {
+	k := &socket{g: r.g, conn: conn, ctx: ctx}
+	k.line = newLine(k)
+	k.pushes, ctx = newPushes(ctx, &r.sockets.subscriptions, k)
+	k.line.pushes = k.pushes
+	if !r.sockets.add(k) {
 		_ = conn.Close(websocket.StatusTryAgainLater, "no room for another connection")
 		return
 	}
-	defer r.sockets.remove(l)
+	defer r.sockets.remove(k)
 	go k.ping()
-	_ = jrpc2.NewServer(r.assign, r.options(ctx)).Start(l).Wait() // why it ended concerns the caller alone
+	_ = jrpc2.NewServer(r.assign, r.options(ctx)).Start(k.line).Wait() // why it ended concerns the caller alone
+	k.pushes.discard()                                                 // nobody is there to be sent them
+	k.pushes.stop()
 }
 
 // socket is the transport of one WebSocket.
 type socket struct {
-	conn *websocket.Conn
-	ctx  context.Context //nolint:containedctx // it is the connection's life
+	g      *Gateway
+	conn   *websocket.Conn
+	ctx    context.Context //nolint:containedctx // it is the connection's life
+	line   *line
+	pushes *pushes
 }
+
+var _ listener = (*socket)(nil)
 
 func (k *socket) recv() ([]byte, error) {
 	kind, msg, err := k.conn.Read(k.ctx)
@@ -177,6 +187,40 @@ func (k *socket) send(msg []byte) error {
 }
 
 func (k *socket) close() error { return k.conn.CloseNow() }
+
+// good implements [listener]: the token with which the connection was opened
+// has to be good still, and is not counted.
+func (k *socket) good() error {
+	c := callerIn(k.ctx)
+	if c.entry == nil {
+		return nil
+	}
+	if err := k.g.cfg.Tokens.Check(c.entry.ID, k.g.cfg.Now()); err != nil {
+		return k.g.tokenFault(k.ctx, err)
+	}
+	return nil
+}
+
+// expire implements [listener].
+func (k *socket) expire(reason string) { go k.finish(websocket.StatusPolicyViolation, reason) }
+
+// cut implements [listener].
+func (k *socket) cut(reason string) {
+	go func() {
+		_ = k.conn.Close(websocket.StatusPolicyViolation, reason)
+		_ = k.line.Close()
+	}()
+}
+
+// finish ends the connection once what it was asked is answered, and what was
+// to be pushed is out.
+func (k *socket) finish(code websocket.StatusCode, reason string) {
+	k.line.drain()
+	k.pushes.stop()
+	k.line.idle(k.ctx)
+	_ = k.conn.Close(code, reason)
+	_ = k.line.Close()
+}
 
 // ping ends a connection whose other side is gone without a word.
 func (k *socket) ping() {
@@ -201,30 +245,33 @@ func (k *socket) ping() {
 // sockets are the open connections.
 type sockets struct {
 	mu       sync.Mutex // guards what follows
-	open     map[*line]*socket
+	open     map[*socket]bool
 	draining bool
 	// empty is closed when draining and nothing is open.
 	empty chan struct{}
+
+	// subscriptions counts those that there ever were.
+	subscriptions atomic.Uint64
 }
 
 func newSockets() *sockets {
-	return &sockets{open: make(map[*line]*socket), empty: make(chan struct{})}
+	return &sockets{open: make(map[*socket]bool), empty: make(chan struct{})}
 }
 
-func (s *sockets) add(l *line, k *socket) bool {
+func (s *sockets) add(k *socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining || len(s.open) >= maxSockets {
 		return false
 	}
-	s.open[l] = k
+	s.open[k] = true
 	return true
 }
 
-func (s *sockets) remove(l *line) {
+func (s *sockets) remove(k *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open, l)
+	delete(s.open, k)
 	if s.draining && len(s.open) == 0 {
 		close(s.empty)
 	}
@@ -241,13 +288,9 @@ func (s *sockets) drain() {
 	if len(s.open) == 0 {
 		close(s.empty)
 	}
-	for l, k := range s.open {
-		l.drain()
-		go func() {
-			l.idle(k.ctx)
-			_ = k.conn.Close(websocket.StatusGoingAway, "the node is stopping")
-			_ = l.Close()
-		}()
+	for k := range s.open {
+		k.line.drain()
+		go k.finish(websocket.StatusGoingAway, "the node is stopping")
 	}
 }
 

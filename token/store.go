@@ -135,6 +135,30 @@ func (s *Store) Verify(text string, at time.Time) (Entry, error) {
 	return e, nil
 }
 
+// Check says whether a token that was good once still is, and counts nothing:
+// if not it is [rats.Unauthorized].
+func (s *Store) Check(id string, at time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.known(id)
+	if err != nil {
+		return err
+	}
+	return e.good(at)
+}
+
+// known returns a token by its id, which is no secret. The caller holds mu.
+func (s *Store) known(id string) (Entry, error) {
+	if err := s.load(); err != nil {
+		return Entry{}, err
+	}
+	e, ok := s.entries[id]
+	if !ok {
+		return Entry{}, rats.Errorf(rats.Unauthorized, "the token is %w", ErrUnknown)
+	}
+	return e, nil
+}
+
 // good returns why a token is not good any more.
 func (e *Entry) good(at time.Time) error {
 	switch e.State(at) {

@@ -95,12 +95,9 @@ func newUse() *use { return &use{submissions: newCounts(), reads: newCounts()} }
 func (s *Store) Use(id string, scope Scope, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.load(); err != nil {
+	e, err := s.known(id)
+	if err != nil {
 		return err
-	}
-	e, ok := s.entries[id]
-	if !ok {
-		return rats.Errorf(rats.Unauthorized, "the token is %w", ErrUnknown)
 	}
 	if err := e.good(at); err != nil {
 		return err
@@ -110,7 +107,6 @@ func (s *Store) Use(id string, scope Scope, at time.Time) error {
 		u = newUse()
 		s.used[id] = u
 	}
-	var err error
 	switch scope {
 	case Submit:
 		err = u.submissions.take(at, e.Submissions, "submissions")

@@ -195,3 +195,28 @@ func TestTheCountOfADayOutlivesAProcess(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestATokenIsCheckedWithoutBeingCounted(t *testing.T) {
+	s := open(t, t.TempDir())
+	m := create(t, s, token.Request{Reads: token.Quota{PerDay: 1}, Expires: noon.Add(time.Hour)})
+	for range 3 {
+		if err := s.Check(m.ID, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Use(m.ID, token.Read, noon); err != nil {
+		t.Errorf("its one read: %v", err)
+	}
+	if err := s.Check(m.ID, noon.Add(time.Hour)); !errors.Is(err, rats.Unauthorized) {
+		t.Errorf("expired: %v", err)
+	}
+	if _, err := s.Revoke(m.ID, noon); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(m.ID, noon); !errors.Is(err, rats.Unauthorized) {
+		t.Errorf("revoked: %v", err)
+	}
+	if err := s.Check("0123456789ab", noon); !errors.Is(err, token.ErrUnknown) {
+		t.Errorf("unknown: %v", err)
+	}
+}
