@@ -3,12 +3,10 @@
 package gateway
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -26,6 +24,7 @@ type Gateway struct {
 	supplied  *supplied
 	appraiser *appraiser
 	csrf      *http.CrossOriginProtection
+	farewell  *farewell
 }
 
 var _ http.Handler = (*Gateway)(nil)
@@ -39,42 +38,11 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg: cfg, log: cfg.Logger, mux: http.NewServeMux(),
 		limiter: newLimiter(cfg.Rate, cfg.Now), supplied: newSupplied(cfg.Now),
-		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(),
+		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(), farewell: newFarewell(),
 	}
 	g.rpc = newRPC(g)
 	g.api = g.describe()
 	return g, nil
-}
-
-// Limits of [Server].
-const (
-	headerTimeout = 10 * time.Second
-	readTimeout   = 60 * time.Second
-	// writeTimeout covers the wait for a block and, at /proof, for the next.
-	writeTimeout = submitTimeout + 45*time.Second
-	idleTimeout  = 2 * time.Minute
-	maxHeader    = 32 << 10
-)
-
-// Server returns a server of handler with time and size limits. Its Shutdown
-// also ends the WebSockets of a [Gateway], once what they were asked is
-// answered; [Gateway.Drain] waits for that.
-func Server(handler http.Handler) *http.Server {
-	s := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-	}
-	if g, ok := handler.(*Gateway); ok {
-		s.RegisterOnShutdown(g.rpc.sockets.drain)
-	}
-	return s
-}
-
-// Drain tells the WebSockets to end once what they were asked is answered, and
-// waits for it until ctx ends.
-func (g *Gateway) Drain(ctx context.Context) error {
-	g.rpc.sockets.drain()
-	return g.rpc.sockets.wait(ctx)
 }
 
 // ServeHTTP implements [http.Handler].
