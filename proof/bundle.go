@@ -32,6 +32,23 @@ type Bundle struct {
 	Header     Header      `cbor:"9,keyasint" json:"header"`
 	Commit     Commit      `cbor:"10,keyasint" json:"commit"`
 	Validators []Validator `cbor:"11,keyasint" json:"validators"`
+	// Changes lead from the validators of a genesis, or of a later set that a
+	// reader trusts, to those who decided the header: the blocks at which the
+	// set changed, oldest first.
+	Changes []Block `cbor:"12,keyasint,omitempty" json:"changes,omitempty"`
+	// Events are what happened to the record, as the log of the past holds it,
+	// oldest first; the last is the one that left the record as it is.
+	Events []Logged `cbor:"13,keyasint,omitempty" json:"events,omitempty"`
+}
+
+// Logged is one event of a record and the proof that the log holds it.
+type Logged struct {
+	// Event is a [record.Event] in deterministic CBOR: a leaf of the log, whose
+	// place there is the event's sequence.
+	Event []byte `cbor:"1,keyasint" json:"event"`
+	// Path is the leaf's audit path (RFC 6962 section 2.1.1) in the log of the
+	// proven state, from the leaf up.
+	Path []Hex `cbor:"2,keyasint" json:"path"`
 }
 
 // Entry is one entry of the map of the present.
@@ -113,24 +130,14 @@ type Hex = rats.Hex
 // the block after the proven state, its validators, and the roots and entries
 // of that state: the record or its absence, ledger time, and endorsements.
 //
-// Votes that [Verify] would not count are left out. CometBFT takes Ed25519
-// signatures by ZIP-215, which is wider than RFC 8032: without this, one
-// validator could spoil every proof by a signature that only CometBFT takes.
+// Votes that [Verify] would not count are left out, as [NewBlock] does.
 func New(id record.ID, header Header, commit Commit, validators []Validator, mapRoot, logRoot [32]byte, logSize uint64, entries []Entry) *Bundle {
-	header.fill()
-	b := &Bundle{
+	block := NewBlock(header, commit, validators)
+	return &Bundle{
 		Schema: Schema, ChainID: header.ChainID, ID: id[:], Height: uint64(header.Height - 1), //nolint:gosec // heights are positive
 		Entries: entries, MapRoot: mapRoot[:], LogRoot: logRoot[:], LogSize: logSize,
-		Header: header, Validators: validators,
+		Header: block.Header, Commit: block.Commit, Validators: block.Validators,
 	}
-	b.Commit = Commit{Round: commit.Round, Parts: commit.Parts, Signatures: []Signature{}}
-	hash := header.hash()
-	for _, s := range commit.Signatures {
-		if int64(s.Index) < int64(len(validators)) && b.counts(hash, &s) {
-			b.Commit.Signatures = append(b.Commit.Signatures, s)
-		}
-	}
-	return b
 }
 
 // hashes are the header's fields that are bytes, by their names, and the

@@ -30,6 +30,9 @@ type chain struct {
 	rec     record.Record
 	values  map[string][]byte
 	genesis []byte
+	// log is the log of the past, events the leaves that a bundle shows.
+	log    proof.Log
+	events []proof.Logged
 }
 
 const chainID = "test-chain"
@@ -43,7 +46,7 @@ func sumOf(text string) []byte {
 // one record, ledger time, an endorsement and some more.
 func newChain(t testing.TB, powers ...int64) *chain {
 	t.Helper()
-	c := &chain{values: map[string][]byte{}}
+	c := &chain{values: map[string][]byte{}, log: proof.Log{Size: 7, Root: [32]byte(sumOf("log"))}}
 	var vals []*types.Validator
 	byAddress := map[string]ed25519.PrivKey{}
 	for i, power := range powers {
@@ -57,8 +60,7 @@ func newChain(t testing.TB, powers ...int64) *chain {
 	}
 	c.genesis = genesisOf(t, chainID, vals)
 	c.fill(t)
-	root := c.state.Root()
-	app := record.AppHash(root, [32]byte(sumOf("log")), 7)
+	app := record.AppHash(c.state.Root(), c.log.Root, c.log.Size)
 	c.header = types.Header{
 		Version: version.Consensus{Block: 11, App: 1}, ChainID: chainID, Height: 43,
 		Time:           time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC),
@@ -155,6 +157,20 @@ func (c *chain) commit(t testing.TB, signers ...int) *types.Commit {
 	return out
 }
 
+// spellingsOf returns a bundle in CBOR and in JSON.
+func spellingsOf(t testing.TB, b *proof.Bundle) [][]byte {
+	t.Helper()
+	asCBOR, err := b.CBOR()
+	if err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := b.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [][]byte{asCBOR, asJSON}
+}
+
 func (c *chain) entry(key []byte) proof.Entry {
 	return proof.Entry{Key: key, Value: c.values[string(key)], Proof: c.state.Prove(key)}
 }
@@ -162,6 +178,23 @@ func (c *chain) entry(key []byte) proof.Entry {
 // bundle proves a record with the signatures of a commit.
 func (c *chain) bundle(t testing.TB, id record.ID, commit *types.Commit) *proof.Bundle {
 	t.Helper()
+	header, out, set := c.parts(commit)
+	entries := []proof.Entry{c.entry(record.RecordKey(id)), c.entry(record.TimeKey())}
+	if entries[0].Value != nil {
+		entries = append(entries, c.entry(c.endorsementKey(t, "crl")))
+	}
+	b := proof.New(id, header, out, set, c.state.Root(), c.log.Root, c.log.Size, entries)
+	b.Events = c.events
+	return b
+}
+
+// block is the header with the signatures of a commit.
+func (c *chain) block(commit *types.Commit) proof.Block {
+	return proof.NewBlock(c.parts(commit))
+}
+
+// parts turns header, commit and validators into the package's own types.
+func (c *chain) parts(commit *types.Commit) (proof.Header, proof.Commit, []proof.Validator) {
 	h := c.header
 	header := proof.Header{
 		BlockVersion: h.Version.Block, AppVersion: h.Version.App, ChainID: h.ChainID, Height: h.Height, Time: proof.TimeOf(h.Time),
@@ -182,11 +215,7 @@ func (c *chain) bundle(t testing.TB, id record.ID, commit *types.Commit) *proof.
 	for _, v := range c.set.Validators {
 		set = append(set, proof.Validator{PublicKey: v.PubKey.Bytes(), Power: v.VotingPower})
 	}
-	entries := []proof.Entry{c.entry(record.RecordKey(id)), c.entry(record.TimeKey())}
-	if entries[0].Value != nil {
-		entries = append(entries, c.entry(c.endorsementKey(t, "crl")))
-	}
-	return proof.New(id, header, out, set, c.state.Root(), [32]byte(sumOf("log")), 7, entries)
+	return header, out, set
 }
 
 func (c *chain) trust(t testing.TB) proof.Trust {

@@ -53,7 +53,7 @@ func Decode(data []byte) (*Bundle, error) {
 // decodeJSON reads text into b, and refuses what encoding/json would forgive:
 // members that are missing, double, null or in other letters, and base64 in
 // another spelling.
-func decodeJSON(text []byte, b *Bundle) error {
+func decodeJSON(text []byte, b any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(b); err != nil {
@@ -101,18 +101,12 @@ func (b *Bundle) check() error {
 	if b.Schema != Schema {
 		return malformed("schema %q is not %q", b.Schema, Schema)
 	}
-	fields := append([]field{
-		{"id", &b.ID, 32, false}, {"map_root", &b.MapRoot, 32, false}, {"log_root", &b.LogRoot, 32, false},
-		{"commit.parts.hash", &b.Commit.Parts.Hash, 32, false},
-	}, b.Header.hashes()...)
-	for _, f := range fields {
-		n := len(*f.bytes)
-		if n != f.size && (n != 0 || !f.empty || *f.bytes == nil) {
-			return malformed("%s has %d bytes, not %d", f.name, n, f.size)
-		}
+	err := checkLengths([]field{{"id", &b.ID, 32, false}, {"map_root", &b.MapRoot, 32, false}, {"log_root", &b.LogRoot, 32, false}})
+	if err != nil {
+		return err
 	}
-	if b.Header.Height < 1 {
-		return malformed("the header is of height %d", b.Header.Height)
+	if err := b.block().check(); err != nil {
+		return err
 	}
 	if len(b.Entries) < 2 {
 		return malformed("it has no entries for a record and ledger time")
@@ -122,13 +116,40 @@ func (b *Bundle) check() error {
 			return malformed("the proof of entry %d has a branch that is not well formed", i)
 		}
 	}
-	for _, s := range b.Commit.Signatures {
-		if len(s.Signature) != 64 {
-			return malformed("a signature of %d bytes", len(s.Signature))
+	for i := range b.Changes {
+		if err := b.Changes[i].check(); err != nil {
+			return err
 		}
 	}
-	if err := checkValidators(b.Validators); err != nil {
-		return malformed("%w", err)
+	for i := range b.Events {
+		if err := b.Events[i].check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check refuses what no place in a log has, and nil where it would be another
+// spelling of nothing.
+func (e *Logged) check() error {
+	if e.Event == nil || e.Path == nil {
+		return malformed("an event without its bytes or its path")
+	}
+	for i := range e.Path {
+		if len(e.Path[i]) != 32 {
+			return malformed("a path of an event has a hash of %d bytes", len(e.Path[i]))
+		}
+	}
+	return nil
+}
+
+// checkLengths refuses bytes of other lengths.
+func checkLengths(fields []field) error {
+	for _, f := range fields {
+		n := len(*f.bytes)
+		if n != f.size && (n != 0 || !f.empty || *f.bytes == nil) {
+			return malformed("%s has %d bytes, not %d", f.name, n, f.size)
+		}
 	}
 	return nil
 }

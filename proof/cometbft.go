@@ -5,13 +5,10 @@ package proof
 import (
 	"bytes"
 	"cmp"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
 	"slices"
-
-	"github.com/attesteer/attesteer/rats"
 )
 
 // precommit is the type of the votes that decide a block (SignedMsgType).
@@ -129,38 +126,4 @@ func signBytes(chainID string, height int64, blockHash []byte, c *Commit, at Tim
 	vote := proto(nil).varint(1, precommit).fixed64(2, height).fixed64(3, int64(c.Round)).
 		message(4, block).message(5, at.proto()).bytes(6, []byte(chainID))
 	return append(binary.AppendUvarint(nil, uint64(len(vote))), vote...)
-}
-
-// counts reports whether a vote is its validator's for the block of a hash.
-func (b *Bundle) counts(hash []byte, s *Signature) bool {
-	key := b.Validators[s.Index].PublicKey
-	msg := signBytes(b.Header.ChainID, b.Header.Height, hash, &b.Commit, s.Time)
-	return len(key) == ed25519.PublicKeySize && ed25519.Verify(ed25519.PublicKey(key), msg, s.Signature)
-}
-
-// verifyCommit checks that validators with more than two thirds of the power
-// signed the header's block (spec, Data Structures, Commit), and that every
-// signature in the commit is one of theirs.
-func (b *Bundle) verifyCommit() (signed, total int64, err error) {
-	for _, v := range b.Validators {
-		total += v.Power
-	}
-	hash := b.Header.hash()
-	last := int64(-1)
-	for _, s := range b.Commit.Signatures {
-		if int64(s.Index) <= last || int64(s.Index) >= int64(len(b.Validators)) {
-			return 0, 0, rats.Errorf(rats.BadSignature, "commit: signatures are not in the order of the validators")
-		}
-		last = int64(s.Index)
-		v := b.Validators[s.Index]
-		if !b.counts(hash, &s) {
-			return 0, 0, rats.Errorf(rats.BadSignature, "commit: validator %x did not sign this block", address(v.PublicKey))
-		}
-		signed += v.Power
-	}
-	// Neither product can overflow: see maxPower.
-	if signed*3 <= total*2 {
-		return 0, 0, rats.Errorf(rats.BadSignature, "commit: %d of %d of the power signed, which is not more than two thirds", signed, total)
-	}
-	return signed, total, nil
 }

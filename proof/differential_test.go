@@ -37,7 +37,7 @@ func drawTime(t *rapid.T, name string) time.Time {
 // drawChain is a ledger whose validators and header are random, as far as
 // neither the state that is proven nor the form of a bundle lays them down.
 func drawChain(t *rapid.T, base *chain) *chain {
-	c := &chain{state: base.state, rec: base.rec, values: base.values}
+	c := &chain{state: base.state, rec: base.rec, values: base.values, log: base.log}
 	powers := rapid.SliceOfN(rapid.OneOf(
 		rapid.Int64Range(1, 3), rapid.Int64Range(1, types.MaxTotalVotingPower/8),
 	), 1, 8).Draw(t, "powers")

@@ -3,7 +3,6 @@
 package proof
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"strconv"
@@ -17,6 +16,8 @@ import (
 type Trust struct {
 	validators []byte
 	chainID    string
+	// height is that of the last block that was followed to get here.
+	height int64
 }
 
 // ed25519Type is CometBFT's name of the one kind of key that is taken.
@@ -72,15 +73,4 @@ func TrustHash(text string) (Trust, error) {
 		return Trust{}, rats.Errorf(rats.Malformed, "a validator set's hash is 64 hex digits")
 	}
 	return Trust{validators: b}, nil
-}
-
-// covers checks that a header names the trusted validators and ledger.
-func (t Trust) covers(b *Bundle) error {
-	if t.validators == nil || !bytes.Equal(t.validators, b.Header.Validators) {
-		return rats.Errorf(rats.UntrustedRoot, "the block is not of the validators that are trusted")
-	}
-	if t.chainID != "" && t.chainID != b.Header.ChainID {
-		return rats.Errorf(rats.UntrustedRoot, "the block is of ledger %q, not of %q", b.Header.ChainID, t.chainID)
-	}
-	return nil
 }

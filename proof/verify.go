@@ -33,8 +33,16 @@ type Verdict struct {
 	BlockTime   time.Time
 	SignedPower int64
 	TotalPower  int64
-	// Validators is how many the set has.
+	// Validators is how many the set has, and Changes how often it changed on
+	// the way from what the bundle begins with.
 	Validators int
+	Changes    int
+	// Events are what happened to the record, oldest first, as far as the bundle
+	// shows it: the last is always among them, and none in between is known to be
+	// missing or not.
+	Events []record.Event
+	// Log is the log of the past in the proven state.
+	Log Log
 }
 
 // Verify follows a bundle from the trusted validators' signatures to the
@@ -49,13 +57,17 @@ func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	if err := t.covers(b); err != nil {
+	t, err := t.followAll(b.Changes)
+	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(hashValidators(b.Validators), b.Header.Validators) {
-		return nil, mismatch("the validators are not those that the header names")
+	if err := t.covers(&b.Header); err != nil {
+		return nil, err
 	}
-	signed, total, err := b.verifyCommit()
+	if b.Header.Height <= t.height {
+		return nil, mismatch("block %d is not later than the last change of validators", b.Header.Height)
+	}
+	signed, total, err := b.block().verifyCommit()
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +81,8 @@ func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	}
 	v := &Verdict{
 		ID: record.ID(b.ID), ChainID: b.ChainID, Height: b.Height, BlockTime: b.Header.Time.Time(),
-		SignedPower: signed, TotalPower: total, Validators: len(b.Validators),
+		SignedPower: signed, TotalPower: total, Validators: len(b.Validators), Changes: len(b.Changes),
+		Log: Log{Size: b.LogSize, Root: [32]byte(b.LogRoot)},
 	}
 	if err := v.readRecord(&b.Entries[0], mapRoot); err != nil {
 		return nil, err
@@ -83,7 +96,15 @@ func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	if err := v.readEndorsements(b.Entries[2:], mapRoot); err != nil {
 		return nil, err
 	}
+	if err := v.readEvents(b.Events); err != nil {
+		return nil, err
+	}
 	return v, nil
+}
+
+// block is the block after the proven state.
+func (b *Bundle) block() *Block {
+	return &Block{Header: b.Header, Commit: b.Commit, Validators: b.Validators}
 }
 
 func mismatch(format string, args ...any) error {
