@@ -13,6 +13,10 @@ const (
 	Attested EventKind = "attested"
 	// Listed: another registrar added or renewed its listing.
 	Listed EventKind = "listed"
+	// Delisted: a registrar withdrew its own listing.
+	Delisted EventKind = "delisted"
+	// WithdrawnByKey: the holder of the enclave's own key withdrew the record.
+	WithdrawnByKey EventKind = "withdrawn"
 )
 
 // Event is one entry of the log of the past. Nothing is overwritten: the

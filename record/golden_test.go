@@ -61,6 +61,7 @@ func sampleRecord() record.Record {
 		FMSPC: []byte{0, 0x60, 0x6a, 0, 0, 0}, Advisories: []string{"INTEL-SA-00615"}, TrustRoot: rats.IntelRoot,
 		Freshness: record.Freshness{Kind: record.FreshnessBlock, Height: 5}, EvidenceSHA256: fill32(3),
 		AppraisedWith: [][32]byte{fill32(4), fill32(5)}, Height: 6, Tx: fill32(6), Sequence: 1, ISVProdID: 3, ISVSVN: 4,
+		Key: []byte("key"), WithdrawnHeight: 2, WithdrawnAt: 9,
 	}
 }
 
@@ -82,6 +83,12 @@ func encodings(t *testing.T) [][2]string {
 	add("time tick", tick, err)
 	signed, err := record.Sign(key(1), sampleTransaction())
 	add("registrar transaction", signed, err)
+	withdrawal := sampleTransaction()
+	withdrawal.Endorsements, withdrawal.Submission = nil, nil
+	withdrawal.Withdrawal = &record.Withdrawal{ID: fill32(1), Signature: []byte("signature")}
+	signed, err = record.Sign(key(1), withdrawal)
+	add("registrar transaction that withdraws", signed, err)
+	add("what withdraws", record.WithdrawalBytes("attesteer-test", fill32(1), fill32(2)), nil)
 	cbor("record", sampleRecord())
 	cbor("event", record.Event{Sequence: 9, Kind: record.Listed, Time: 8, Height: 7, Tx: fill32(6), Record: sampleRecord()})
 	cbor("ledger time", record.LedgerTime{Time: 1, ClockOffset: -2, Height: 3})

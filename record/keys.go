@@ -14,6 +14,7 @@ const (
 	tagID        = "attesteer/record-id/v1"
 	tagAppHash   = "attesteer/app-hash/v1"
 	tagSignature = "attesteer/transaction/v1"
+	tagWithdraw  = "attesteer/withdrawal/v1"
 )
 
 // NewID returns SHA-256 over a tag, TEE, fingerprint and subject, each with its

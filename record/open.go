@@ -112,12 +112,19 @@ func (o *Opened) readBody() error {
 	switch {
 	case len(tx.Endorsements) > MaxEndorsements:
 		return rats.Errorf(rats.TooLarge, "%d endorsements are over %d", len(tx.Endorsements), MaxEndorsements)
+	case tx.Withdrawal != nil:
+		return tx.checkWithdrawal()
 	case tx.Submission == nil && len(tx.Endorsements) == 0:
 		return rats.Errorf(rats.Malformed, "transaction without content")
 	case tx.Submission == nil:
 		return nil
+	default:
+		return tx.Submission.check()
 	}
-	s := tx.Submission
+}
+
+// check checks form and limits of a submission.
+func (s *Submission) check() error {
 	switch {
 	case len(s.Evidence) == 0:
 		return rats.Errorf(rats.Malformed, "the evidence is empty")

@@ -77,6 +77,14 @@ type Record struct {
 	Sequence  uint64 `cbor:"26,keyasint"`
 	ISVProdID uint16 `cbor:"27,keyasint"`
 	ISVSVN    uint16 `cbor:"28,keyasint"`
+	// Key is the public key that the subject is the hash of, in the spelling
+	// that hashes to it (see [ReadKey]); empty where no registrar showed one.
+	Key []byte `cbor:"29,keyasint,omitempty"`
+	// WithdrawnHeight is the block in which the subject's key last withdrew the
+	// record, zero if it never did, and WithdrawnAt its ledger time. Evidence
+	// from before it speaks for the record no more, though newer revive it.
+	WithdrawnHeight uint64 `cbor:"30,keyasint,omitempty"`
+	WithdrawnAt     Millis `cbor:"31,keyasint,omitempty"`
 }
 
 // Listing is what one registrar says about an enclave.
@@ -110,4 +118,6 @@ type Reason string
 const (
 	// ReasonAttested: evidence was appraised.
 	ReasonAttested Reason = "attested"
+	// ReasonWithdrawn: the holder of the subject's key withdrew the record.
+	ReasonWithdrawn Reason = "withdrawn"
 )

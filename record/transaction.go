@@ -47,7 +47,7 @@ type TimeTick struct {
 }
 
 // Transaction is the body of a registrar's transaction: it publishes
-// endorsements, submits evidence, or both, in that order.
+// endorsements, submits evidence, or both, in that order; or it withdraws.
 type Transaction struct {
 	Version uint8  `cbor:"1,keyasint"`
 	ChainID string `cbor:"2,keyasint"`
@@ -57,6 +57,7 @@ type Transaction struct {
 	Nonce        [16]byte           `cbor:"4,keyasint"`
 	Endorsements []rats.Endorsement `cbor:"5,keyasint,omitempty"`
 	Submission   *Submission        `cbor:"6,keyasint,omitempty"`
+	Withdrawal   *Withdrawal        `cbor:"7,keyasint,omitempty"`
 }
 
 // Submission asks for evidence to be appraised and recorded.

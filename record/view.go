@@ -47,11 +47,29 @@ type View struct {
 	Tx             string   `json:"tx"`
 	// WillChange is set when published vendor data says that the status will fall.
 	WillChange *WillChange `json:"will_change"`
+	// Withdrawn is set for good once the subject's key has withdrawn the record,
+	// be it that newer evidence revived it.
+	Withdrawn *WithdrawalView `json:"withdrawn" doc:"when its own key last withdrew it, null if never; state says whether it was revived since"`
 }
 
 // SignerView shows a record's subject.
 type SignerView struct {
 	Opaque string `json:"opaque"`
+	// Key is the public key that the subject is the hash of, null where none was shown.
+	Key *KeyView `json:"key" doc:"the public key that opaque is the hash of, null where none was shown"`
+}
+
+// KeyView shows a public key.
+type KeyView struct {
+	Algorithm Algorithm `json:"algorithm" enum:"ed25519,ecdsa-p256,ecdsa-p384,rsa"`
+	// RuntimeData is the key in the spelling that was shown.
+	RuntimeData []byte `json:"runtime_data" doc:"the key as it was shown, SubjectPublicKeyInfo in DER or PEM"`
+}
+
+// WithdrawalView says when the subject's key last withdrew the record.
+type WithdrawalView struct {
+	At     Millis `json:"at"`
+	Height uint64 `json:"height"`
 }
 
 // ListingView shows a listing.
@@ -100,6 +118,12 @@ func (r *Record) View(at Millis) View {
 	if r.Freshness.Kind == FreshnessBlock {
 		h := r.Freshness.Height
 		v.Freshness.Height = &h
+	}
+	if key, err := ReadKey(r.Key); err == nil {
+		v.Signer.Key = &KeyView{Algorithm: key.Algorithm, RuntimeData: r.Key}
+	}
+	if r.WithdrawnHeight != 0 {
+		v.Withdrawn = &WithdrawalView{At: r.WithdrawnAt, Height: r.WithdrawnHeight}
 	}
 	for i := range r.Listings {
 		v.Listings = append(v.Listings, r.Listings[i].view())

@@ -32,14 +32,15 @@ func (p past) open() (*compact.Range, error) {
 	return r, nil
 }
 
-// extend returns the log with leaves appended.
-func (p past) extend(leaves [][]byte) (past, error) {
+// extend returns the log with leaves appended, and tells keep of the hashes over
+// the full subtrees that they complete.
+func (p past) extend(leaves [][]byte, keep func(id compact.NodeID, hash []byte)) (past, error) {
 	r, err := p.open()
 	if err != nil {
 		return p, err
 	}
 	for _, leaf := range leaves {
-		if err := r.Append(rfc6962.DefaultHasher.HashLeaf(leaf), nil); err != nil {
+		if err := r.Append(rfc6962.DefaultHasher.HashLeaf(leaf), keep); err != nil {
 			return p, rats.Errorf(rats.Internal, "event log: %w", err)
 		}
 	}

@@ -35,14 +35,9 @@ func (r *Registry) Record(id record.ID) (record.Record, error) {
 func (r *Registry) History(id record.ID) ([]record.Event, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	var sequences []uint64
-	prefix := historyKey(id, 0)[:33]
-	err := r.store.Scan(prefix, next(prefix), func(k, _ []byte) error {
-		sequences = append(sequences, binary.BigEndian.Uint64(k[33:]))
-		return nil
-	})
+	sequences, err := r.sequences(id, r.state.Past.Size)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, err
 	}
 	if len(sequences) == 0 {
 		return nil, rats.Errorf(rats.NotFound, "no record %s", hex.EncodeToString(id[:]))
@@ -54,6 +49,21 @@ func (r *Registry) History(id record.ID) ([]record.Event, error) {
 			return nil, err
 		}
 		out = append(out, e)
+	}
+	return out, nil
+}
+
+// sequences returns the numbers of a record's events in a log of a size, oldest
+// first. The caller holds mu.
+func (r *Registry) sequences(id record.ID, size uint64) ([]uint64, error) {
+	var out []uint64
+	prefix := historyKey(id, 0)[:33]
+	err := r.store.Scan(prefix, historyKey(id, size), func(k, _ []byte) error {
+		out = append(out, binary.BigEndian.Uint64(k[33:]))
+		return nil
+	})
+	if err != nil {
+		return nil, storeError(err)
 	}
 	return out, nil
 }

@@ -11,6 +11,12 @@ import (
 	"github.com/attesteer/attesteer/tree"
 )
 
+// StateVersion counts the changes of what blocks do to the state and of how it
+// is encoded: nodes of different versions do not reach the same application hash.
+//
+// Version 2 brought withdrawals, and the keys of enclaves into records.
+const StateVersion = 2
+
 // factsCapacity is how many verified signatures are remembered: two megabytes.
 const factsCapacity = 1 << 16
 
@@ -42,6 +48,8 @@ type meta struct {
 	AppHash   [32]byte  `cbor:"3,keyasint"`
 	Past      past      `cbor:"4,keyasint"`
 	Challenge challenge `cbor:"5,keyasint"`
+	// Version is the [StateVersion] by which the state was reached.
+	Version uint64 `cbor:"6,keyasint"`
 }
 
 // challenge is the newest remembered block.
@@ -94,6 +102,10 @@ func load(store Store) (*state, error) {
 	}
 	if err := record.Unmarshal(raw, &st.meta); err != nil {
 		return nil, rats.Errorf(rats.Internal, "state: %w", err)
+	}
+	if st.Version != StateVersion {
+		return nil, rats.Errorf(rats.Unsupported, "the stored state is of version %d of the state machine, and this program has version %d: "+
+			"it takes a program of that version, or a new ledger", max(st.Version, 1), StateVersion)
 	}
 	base := newLayer(store)
 	for _, entry := range []struct {
@@ -161,7 +173,7 @@ func (r *Registry) Init(chainID string, genesisTime record.Millis, g Genesis) ([
 		}
 		return held.AppHash, nil
 	}
-	st := &state{genesis: g, shelf: newShelf(), meta: meta{ChainID: chainID, Past: past{Hashes: [][32]byte{}}}}
+	st := &state{genesis: g, shelf: newShelf(), meta: meta{ChainID: chainID, Past: past{Hashes: [][32]byte{}}, Version: StateVersion}}
 	st.time = record.LedgerTime{Time: genesisTime + record.Millis(g.ClockOffset), ClockOffset: g.ClockOffset}
 	w := newLayer(r.store)
 	if err := w.write(record.GenesisKey(), g); err != nil {

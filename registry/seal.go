@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/transparency-dev/merkle/compact"
+
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/tree"
 )
@@ -34,7 +36,10 @@ func seal(st *state, w *layer, events [][]byte) (*staged, error) {
 	}
 	st.tree = st.tree.Update(changes)
 	var err error
-	if st.Past, err = st.Past.extend(events); err != nil {
+	keep := func(id compact.NodeID, hash []byte) {
+		out.writes = append(out.writes, Write{Key: nodeKey(id), Value: hash})
+	}
+	if st.Past, err = st.Past.extend(events, keep); err != nil {
 		return nil, err
 	}
 	if st.logRoot, err = st.Past.root(); err != nil {

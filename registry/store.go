@@ -32,6 +32,7 @@ const (
 	spaceEvidence    = 'd' // SHA-256 → evidence
 	spaceEndorsement = 'c' // SHA-256 of the body → CBOR of the endorsement
 	spaceEvent       = 'v' // sequence → CBOR of the event
+	spaceLogNode     = 'n' // level ‖ index → hash over a full subtree of the event log
 	spaceHistory     = 'h' // record id ‖ sequence → one byte
 	spaceNonceEnd    = 'x' // not after ‖ map key of the nonce → one byte
 	spaceBlockTime   = 'y' // ledger time ‖ block hash → one byte

@@ -4,6 +4,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"slices"
 
@@ -20,9 +21,7 @@ func (x *run) submit(o *record.Opened, out *TxResult) error {
 	if err != nil {
 		return err
 	}
-	result, err := x.registry.verifier.Verify(
-		attesteer.Evidence{Raw: s.Evidence}, x.st.shelf.all, x.st.genesis.policy(s.RuntimeData), x.st.time.Time.Time(),
-	)
+	result, err := x.appraise(s)
 	out.Result = result
 	if err != nil {
 		return err
@@ -40,6 +39,26 @@ func (x *run) submit(o *record.Opened, out *TxResult) error {
 		return w.again(earlier)
 	}
 	return w.first()
+}
+
+// appraise verifies evidence at ledger time by the endorsements in state. Where
+// the second half of the report data is a remembered block's hash, runtime data
+// are held against the first.
+func (x *run) appraise(s *record.Submission) (*attesteer.Result, error) {
+	verify := func(p attesteer.Policy) (*attesteer.Result, error) {
+		return x.registry.verifier.Verify(attesteer.Evidence{Raw: s.Evidence}, x.st.shelf.all, p, x.st.time.Time.Time())
+	}
+	policy := x.st.genesis.policy(s.RuntimeData)
+	result, err := verify(policy)
+	if result == nil || err == nil || rats.AsError(err).Check != "runtime_data" {
+		return result, err
+	}
+	if _, fresh, freshErr := x.freshness(result.Subject); freshErr != nil || fresh.Kind == record.FreshnessNone {
+		return result, cmp.Or(freshErr, err)
+	}
+	sum := sha256.Sum256(s.RuntimeData)
+	policy.RuntimeData, policy.ReportData = nil, append(sum[:], result.Subject[len(sum):]...)
+	return verify(policy)
 }
 
 // duration returns for how long the registrar vouches.
@@ -78,6 +97,9 @@ func (w writing) again(earlier record.ReplayEntry) error {
 	if !ok {
 		return rats.Errorf(rats.Internal, "state: replayed evidence without its record")
 	}
+	if rec.WithdrawnHeight != 0 && earlier.First <= rec.WithdrawnAt {
+		return rats.Errorf(rats.Replayed, "this evidence was recorded before the enclave's key withdrew the record")
+	}
 	listed := slices.ContainsFunc(rec.Listings, func(l record.Listing) bool { return l.Registrar == w.opened.Registrar })
 	if listed {
 		return rats.Errorf(rats.Replayed, "this evidence was recorded before")
@@ -92,13 +114,14 @@ func (w writing) again(earlier record.ReplayEntry) error {
 	if err := w.list(&rec, expires); err != nil {
 		return err
 	}
-	return w.save(&rec, record.Listed)
+	w.keepKey(&rec)
+	return w.write(&rec, record.Listed)
 }
 
 // first records evidence that the ledger has not seen.
 func (w writing) first() error {
 	now := w.st.time.Time
-	subject, fresh, err := w.freshness()
+	subject, fresh, err := w.freshness(w.result.Subject)
 	if err != nil {
 		return err
 	}
@@ -117,6 +140,9 @@ func (w writing) first() error {
 			Listings: []record.Listing{}, FirstAttested: now, Sequence: w.count,
 		}
 	}
+	if rec.WithdrawnHeight != 0 && fresh.Height <= rec.WithdrawnHeight {
+		return rats.Errorf(rats.PolicyRejected, "the enclave's key withdrew the record in block %d: only evidence bound to a later block counts", rec.WithdrawnHeight)
+	}
 	w.appraised(&rec, fresh)
 	expires := now + w.duration
 	if fresh.Kind == record.FreshnessNone {
@@ -128,6 +154,7 @@ func (w writing) first() error {
 	if err := w.list(&rec, expires); err != nil {
 		return err
 	}
+	w.keepKey(&rec)
 	evidence := w.opened.Tx.Submission.Evidence
 	rec.EvidenceSHA256 = sha256.Sum256(evidence)
 	w.w.put(evidenceKey(rec.EvidenceSHA256), evidence)
@@ -135,7 +162,7 @@ func (w writing) first() error {
 	if err := w.w.write(record.ReplayEntryKey(w.result.ReplayKey), entry); err != nil {
 		return err
 	}
-	return w.save(&rec, kind)
+	return w.write(&rec, kind)
 }
 
 // unfresh bounds an expiry by how far evidence that binds nothing recent can
@@ -157,15 +184,15 @@ func (w writing) wasFresh(rec *record.Record) bool {
 // freshness returns the subject, and what ties the evidence to a time: when the
 // second half of the report data is the hash of a remembered block, that half
 // is not part of who the enclave is.
-func (w writing) freshness() ([]byte, record.Freshness, error) {
-	subject := slices.Clone(w.result.Subject)
+func (x *run) freshness(reportData []byte) ([]byte, record.Freshness, error) {
+	subject := slices.Clone(reportData)
 	none := record.Freshness{Kind: record.FreshnessNone}
 	if len(subject) != 64 {
 		return subject, none, nil
 	}
 	var block record.BlockEntry
-	ok, err := w.w.read(record.BlockKey([32]byte(subject[32:])), &block)
-	if err != nil || !ok || block.Time+record.Millis(w.st.genesis.Parameters.FreshnessWindow) < w.st.time.Time {
+	ok, err := x.w.read(record.BlockKey([32]byte(subject[32:])), &block)
+	if err != nil || !ok || block.Time+record.Millis(x.st.genesis.Parameters.FreshnessWindow) < x.st.time.Time {
 		return subject, none, err
 	}
 	clear(subject[32:])
@@ -221,29 +248,33 @@ func (w writing) list(rec *record.Record, expires record.Millis) error {
 	if s.URL != "" {
 		l.URL = s.URL
 	}
-	rec.Expires = 0
-	for i := range rec.Listings {
-		rec.Expires = max(rec.Expires, rec.Listings[i].Expires)
-	}
+	rec.Expires = lastExpiry(rec)
 	return nil
 }
 
-// save writes the record and the event that tells of it.
-func (w writing) save(rec *record.Record, kind record.EventKind) error {
-	rec.Height, rec.Tx = w.height, w.opened.Hash
-	if err := w.w.write(record.RecordKey(rec.ID), rec); err != nil {
-		return err
+// lastExpiry is the latest expiry of any listing, zero without one.
+func lastExpiry(rec *record.Record) (out record.Millis) {
+	for i := range rec.Listings {
+		out = max(out, rec.Listings[i].Expires)
 	}
-	event, err := record.Marshal(record.Event{
-		Sequence: w.count, Kind: kind, Time: w.st.time.Time, Height: w.height, Tx: w.opened.Hash, Record: *rec,
-	})
-	if err != nil {
-		return err
+	return out
+}
+
+// keepKey keeps runtime data that are the enclave's public key, which can then
+// withdraw the record. That they hash to the subject was checked with the
+// evidence.
+func (w writing) keepKey(rec *record.Record) {
+	data := w.opened.Tx.Submission.RuntimeData
+	if len(rec.Key) > 0 || len(data) == 0 {
+		return
 	}
-	w.w.put(eventKey(w.count), event)
-	w.w.put(historyKey(rec.ID, w.count), []byte{1})
-	w.run.events = append(slices.Clip(w.events), event)
-	w.run.count++
+	if _, err := record.ReadKey(data); err == nil {
+		rec.Key = data
+	}
+}
+
+// write writes the record that evidence or a listing changed.
+func (w writing) write(rec *record.Record, kind record.EventKind) error {
 	w.out.Recorded = true
-	return nil
+	return w.save(rec, kind, w.opened.Hash)
 }

@@ -15,7 +15,8 @@ type TxResult struct {
 	// Err is nil when the transaction counts.
 	Err *rats.Error
 	// RecordID is the record that the evidence is in: the one it was written
-	// to, or for a replay the one that holds it already.
+	// to, or for a replay the one that holds it already. Of a withdrawal it is
+	// the record that it is about, if there is one.
 	RecordID record.ID
 	// Recorded: the transaction wrote a record.
 	Recorded bool
@@ -150,10 +151,14 @@ func (x *run) execute(o *record.Opened, out *TxResult) error {
 	if err := x.publish(o.Tx, out); err != nil {
 		return err
 	}
-	if o.Tx.Submission == nil {
+	switch {
+	case o.Tx.Withdrawal != nil:
+		return x.withdraw(o, out)
+	case o.Tx.Submission != nil:
+		return x.submit(o, out)
+	default:
 		return nil
 	}
-	return x.submit(o, out)
 }
 
 // admit checks that a transaction is for this ledger and this time, was not
