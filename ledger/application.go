@@ -21,7 +21,7 @@ import (
 const codespace = "attesteer"
 
 // appVersion is the version of the state machine; block headers carry it.
-const appVersion = 1
+const appVersion = registry.StateVersion
 
 // application is the registry as CometBFT sees it: everything here turns
 // CometBFT's types into plain ones and back. CometBFT calls it on several
