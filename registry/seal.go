@@ -37,6 +37,9 @@ func seal(st *state, w *layer, events [][]byte) (*staged, error) {
 	st.tree = st.tree.Update(changes)
 	var err error
 	keep := func(id compact.NodeID, hash []byte) {
+		if id.Level == 0 {
+			return // the event itself is kept
+		}
 		out.writes = append(out.writes, Write{Key: nodeKey(id), Value: hash})
 	}
 	if st.Past, err = st.Past.extend(events, keep); err != nil {
