@@ -48,9 +48,7 @@ func configuration(cfg Config, dir string) *config.Config {
 	c.DBPath = dataPath
 
 	c.RPC.ListenAddress = "" // none: this process is the only client
-	c.P2P.ListenAddress = "tcp://127.0.0.1:0"
-	c.P2P.PexReactor = false // else its address book writes on after a stop
-	c.P2P.FlushThrottleTimeout = 5 * time.Millisecond
+	cfg.Peering.configure(c.P2P)
 
 	c.Mempool.Size = poolCount
 	c.Mempool.MaxTxsBytes = poolBytes
@@ -79,6 +77,8 @@ func configuration(cfg Config, dir string) *config.Config {
 type engine struct {
 	*node.Node
 	views *core.Environment
+	// book is nil on a node that stands alone.
+	book *addressBook
 	// quiet is set when the node is about to stop; see [engineLog].
 	quiet *atomic.Bool
 }
@@ -87,9 +87,17 @@ type engine struct {
 func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, app *application) (*engine, error) {
 	dbs := &databases{}
 	log := engineLog{to: cfg.Logger.With(slog.String("part", "engine")), quiet: &atomic.Bool{}}
-	n, err := newEngine(ctx, configuration(cfg, h.dir), h, g, k, app, dbs, log)
+	c := configuration(cfg, h.dir)
+	n, err := newEngine(ctx, c, h, g, k, app, dbs, log)
 	if err != nil {
 		return nil, errors.Join(err, dbs.Close())
+	}
+	var book *addressBook
+	if cfg.Peering.networked() {
+		if book, err = newAddressBook(c.P2P, k, log); err != nil {
+			return nil, errors.Join(err, dbs.Close())
+		}
+		book.install(n)
 	}
 	app.next.pool = n.Mempool()
 	if err := n.Start(); err != nil {
@@ -99,7 +107,7 @@ func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, ap
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ledger: %w", err), n.Stop())
 	}
-	return &engine{Node: n, views: views, quiet: log.quiet}, nil
+	return &engine{Node: n, views: views, book: book, quiet: log.quiet}, nil
 }
 
 // newEngine makes the node and replays what the registry missed. CometBFT

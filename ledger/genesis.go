@@ -30,10 +30,16 @@ type genesis struct {
 	state registry.Genesis
 }
 
-// makeGenesis writes the genesis of a new chain with this home's validator as
-// its only one. It is the last file that a new home gets: without it the home
-// counts as never finished.
-func (h *home) makeGenesis(cfg Config, k keys) error {
+// lone returns the validators of a chain that has this home's alone.
+func (k keys) lone() []types.GenesisValidator {
+	return []types.GenesisValidator{{
+		Address: k.validator.Key.Address, PubKey: k.validator.Key.PubKey, Power: validatorPower,
+	}}
+}
+
+// makeGenesis writes the genesis of a new chain. It is the last file that a new
+// home gets: without it the home counts as never finished.
+func (h *home) makeGenesis(cfg Config, validators []types.GenesisValidator) error {
 	if h.has(dataPath + "/" + registryDB + ".db") {
 		return h.wrap(genesisPath, errors.New("missing, though the home holds a ledger"))
 	}
@@ -55,10 +61,7 @@ func (h *home) makeGenesis(cfg Config, k keys) error {
 	params.Version.App = appVersion
 	doc := &types.GenesisDoc{
 		GenesisTime: now.Truncate(time.Millisecond), ChainID: chainID, InitialHeight: 1,
-		ConsensusParams: params, AppState: raw,
-		Validators: []types.GenesisValidator{{
-			Address: k.validator.Key.Address, PubKey: k.validator.Key.PubKey, Power: validatorPower,
-		}},
+		ConsensusParams: params, AppState: raw, Validators: validators,
 	}
 	if err := doc.ValidateAndComplete(); err != nil {
 		return fmt.Errorf("genesis: %w", err)
@@ -76,23 +79,32 @@ func (h *home) readGenesis(cfg Config) (genesis, error) {
 	if err != nil {
 		return genesis{}, err
 	}
-	doc, err := types.GenesisDocFromJSON(b)
+	g, err := parseGenesis(b)
 	if err != nil {
 		return genesis{}, h.wrap(genesisPath, err)
-	}
-	g := genesis{doc: doc}
-	if err := json.Unmarshal(doc.AppState, &g.state); err != nil {
-		return genesis{}, h.wrap(genesisPath, fmt.Errorf("app_state: %w", err))
 	}
 	switch {
 	case g.state.Network != cfg.Network:
 		err = &NetworkError{Want: "network " + cfg.Network, Have: "network " + g.state.Network}
-	case cfg.ChainID != "" && doc.ChainID != cfg.ChainID:
-		err = &NetworkError{Want: "chain " + cfg.ChainID, Have: "chain " + doc.ChainID}
+	case cfg.ChainID != "" && g.doc.ChainID != cfg.ChainID:
+		err = &NetworkError{Want: "chain " + cfg.ChainID, Have: "chain " + g.doc.ChainID}
 	default:
 		return g, nil
 	}
 	return genesis{}, h.wrap("", err)
+}
+
+// parseGenesis reads a genesis file.
+func parseGenesis(b []byte) (genesis, error) {
+	doc, err := types.GenesisDocFromJSON(b)
+	if err != nil {
+		return genesis{}, err
+	}
+	g := genesis{doc: doc}
+	if err := json.Unmarshal(doc.AppState, &g.state); err != nil {
+		return genesis{}, fmt.Errorf("app_state: %w", err)
+	}
+	return g, nil
 }
 
 // chainID returns the configured chain id, or a new one: transactions are

@@ -36,6 +36,8 @@ type Config struct {
 	Parameters *registry.Parameters
 	// SimulatedRoot is trusted beside the vendors' roots on a new dev network, if not nil.
 	SimulatedRoot *rats.TrustRoot
+	// Peering is how the node reaches others; see [ReadPeering].
+	Peering Peering
 	// Logger gets what an operator should know, and with Debug what the engine
 	// says; nil drops it all.
 	Logger *slog.Logger
@@ -98,6 +100,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Home == "" {
 		return nil, errors.New("ledger: no home folder given")
 	}
+	if err := cfg.Peering.Validate(); err != nil {
+		return nil, err
+	}
 	h, err := openHome(cfg.Home)
 	if err != nil {
 		return nil, err
@@ -141,6 +146,9 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 // identity reads genesis and keys, and makes them first in a new home.
 func (h *home) identity(cfg Config) (genesis, keys, error) {
 	fresh := !h.has(genesisPath)
+	if fresh && h.has(peeringPath) {
+		return genesis{}, keys{}, h.errNoGenesis()
+	}
 	if fresh {
 		if err := h.makeKeys(); err != nil {
 			return genesis{}, keys{}, err
@@ -151,7 +159,7 @@ func (h *home) identity(cfg Config) (genesis, keys, error) {
 		return genesis{}, keys{}, err
 	}
 	if fresh {
-		if err := h.makeGenesis(cfg, k); err != nil {
+		if err := h.makeGenesis(cfg, k.lone()); err != nil {
 			return genesis{}, keys{}, err
 		}
 	}
@@ -211,6 +219,7 @@ func (n *Node) stop() {
 	err := n.engine.Stop()
 	if err == nil {
 		n.engine.Wait()
+		n.engine.book.wait()
 	}
 	n.stopErr = errors.Join(err, n.store.Close(), n.home.close())
 }

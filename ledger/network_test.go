@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/attesteer/attesteer/proof"
+	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/simtee"
+)
+
+// network is validators of one chain that talk over the loopback interface.
+type network struct {
+	homes   []string
+	genesis []byte
+	members []Member
+	// adjust changes how each node is started, if not nil.
+	adjust func(*Config)
+}
+
+// port returns one that is free.
+func port(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // nothing was sent
+	return l.Addr().String()
+}
+
+// found makes the homes of a network of as many validators.
+func found(t *testing.T, validators int) *network {
+	t.Helper()
+	n := &network{}
+	for i := range validators {
+		home := filepath.Join(t.TempDir(), fmt.Sprint("node", i))
+		m, err := Prepare(home, Peering{Listen: port(t)}, validatorPower)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.homes, n.members = append(n.homes, home), append(n.members, m)
+	}
+	root := simtee.Root()
+	var err error
+	n.genesis, err = Found(Config{Home: n.homes[0], Network: "dev", SimulatedRoot: &root}, n.members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, home := range n.homes[1:] {
+		n.join(t, home, nil)
+	}
+	return n
+}
+
+// join makes a home a part of the network, which may have been prepared.
+func (n *network) join(t *testing.T, home string, trust *TrustPoint) {
+	t.Helper()
+	p, err := ReadPeering(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Trust = trust
+	for _, m := range n.members {
+		if p.Listen == "" || m.Peer[41:] != p.Listen {
+			p.Peers = append(p.Peers, m.Peer)
+		}
+	}
+	if err := Join(home, n.genesis, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start starts the node of a home.
+func (n *network) start(t *testing.T, home string) *Node {
+	t.Helper()
+	p, err := ReadPeering(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Home: home, Network: "dev", Peering: p}
+	if n.adjust != nil {
+		n.adjust(&cfg)
+	}
+	return run(t, cfg)
+}
+
+// same waits until all nodes are at one height with one state, past a height,
+// and returns that height.
+func same(t *testing.T, past uint64, nodes ...*Node) uint64 {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		first := nodes[0].Registry()
+		height, hash := first.Height(), first.AppHash()
+		all := height > past && first.Height() == height
+		for _, n := range nodes[1:] {
+			all = all && n.Registry().Height() == height && n.Registry().AppHash() == hash
+		}
+		if all {
+			return height
+		}
+		if time.Now().After(deadline) {
+			for i, n := range nodes {
+				t.Logf("node %d: height %d, %x", i, n.Registry().Height(), n.Registry().AppHash())
+			}
+			t.Fatal("the nodes do not come to one state")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// attested is an enclave that a network recorded.
+type attested struct {
+	id record.ID
+	tx []byte
+}
+
+// attest submits the quote of the enclave of a number at a node.
+func (r *registrar) attest(t *testing.T, n *Node, number uint64) attested {
+	t.Helper()
+	tx := r.evidence(t, r.quote(t, number), time.Now())
+	return attested{id: mustSubmit(t, n, tx).RecordID, tx: tx}
+}
+
+// knows demands that a node answers as any other about an enclave: record,
+// history, evidence, and a proof that holds.
+func knows(t *testing.T, n *Node, genesis []byte, a attested) {
+	t.Helper()
+	rec, err := n.Registry().Record(a.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, err := n.Registry().History(a.id); err != nil || len(events) == 0 {
+		t.Errorf("history: %v, %d events", err, len(events))
+	}
+	if _, err := n.Registry().Evidence(rec.EvidenceSHA256); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	bundle, err := n.Bundle(ctx, a.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust, err := proof.ParseGenesis(genesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proof.Verify(bundle, trust); err != nil {
+		t.Errorf("proof: %v", err)
+	}
+}
+
+func TestFourValidatorsAgreeAndAnyOfThemTakesSubmissions(t *testing.T) {
+	net := found(t, 4)
+	var nodes []*Node
+	for _, home := range net.homes {
+		nodes = append(nodes, net.start(t, home))
+	}
+	r := newRegistrar(t, nodes[0].genesis.doc.ChainID)
+	mustSubmit(t, nodes[0], r.endorsements(t, time.Now()))
+	var all []attested
+	for i, n := range nodes {
+		all = append(all, r.attest(t, n, uint64(i)))
+	}
+	height := same(t, 0, nodes...)
+	for _, n := range nodes {
+		for _, a := range all {
+			knows(t, n, net.genesis, a)
+		}
+	}
+	// One of four is missed by nobody, and comes back to the same state.
+	stop(t, nodes[3])
+	all = append(all, r.attest(t, nodes[1], 10), r.attest(t, nodes[2], 11))
+	same(t, height, nodes[:3]...)
+	nodes[3] = net.start(t, net.homes[3])
+	same(t, height, nodes...)
+	for _, a := range all {
+		knows(t, nodes[3], net.genesis, a)
+	}
+	all = append(all, r.attest(t, nodes[3], 12))
+	same(t, height, nodes...)
+	knows(t, nodes[0], net.genesis, all[len(all)-1])
+}
