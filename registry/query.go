@@ -68,7 +68,7 @@ func (r *Registry) sequences(id record.ID, size uint64) ([]uint64, error) {
 	return out, nil
 }
 
-// event reads one event. The caller holds mu.
+// event reads one event, which nothing changes any more.
 func (r *Registry) event(n uint64) (record.Event, error) {
 	var e record.Event
 	raw, err := r.store.Get(eventKey(n))
@@ -82,11 +82,9 @@ func (r *Registry) event(n uint64) (record.Event, error) {
 }
 
 // Events returns up to limit events, at most MaxEvents, in their order, the
-// first numbered from.
+// first numbered from. However many readers there are, no commit waits for them.
 func (r *Registry) Events(from uint64, limit int) ([]record.Event, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	count := r.state.Past.Size
+	count := r.EventCount()
 	out := []record.Event{}
 	for n := from; n < count && len(out) < min(limit, MaxEvents); n++ {
 		e, err := r.event(n)

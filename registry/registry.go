@@ -39,6 +39,9 @@ type Registry struct {
 	// staged is the outcome of the last Apply, which Commit makes real. Only
 	// the caller of Apply and Commit touches it.
 	staged *staged
+
+	// bell rings when a block is committed.
+	bell bell
 }
 
 // meta is where a store stands. It is not part of the state that is agreed on.
@@ -198,6 +201,7 @@ func (r *Registry) Commit() error {
 	if r.staged == nil {
 		return rats.Errorf(rats.Internal, "there is no applied block to commit")
 	}
+	defer r.bell.ring() // once all is unlocked
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.store.Write(r.staged.writes); err != nil {
