@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/secretfile"
 )
 
 const (
@@ -233,17 +234,10 @@ func (r *Ring) load(now time.Time) error {
 }
 
 func readKey(path string) (*Key, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, rats.Errorf(rats.Internal, "keys: %w", err)
-	}
-	switch mode := st.Mode(); {
-	case !mode.IsRegular() || st.Size() > maxKeyFile:
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
 		return nil, rats.Errorf(rats.Internal, "keys: %s is no key file", path)
-	case mode.Perm()&0o077 != 0:
-		return nil, rats.Errorf(rats.Internal, "keys: others than its owner may use %s: chmod 600 it", path)
 	}
-	b, err := os.ReadFile(path)
+	b, st, err := secretfile.Read(path, maxKeyFile)
 	if err != nil {
 		return nil, rats.Errorf(rats.Internal, "keys: %w", err)
 	}

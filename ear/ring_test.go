@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/attesteer/attesteer/ear"
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/secretfile"
 )
 
 func ring(t testing.TB, dir string) *ear.Ring {
@@ -212,7 +214,7 @@ func TestAFileThatOthersMayReadIsNoKey(t *testing.T) {
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o660, 0o610} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "a.jwk"), []byte(keyES256), mode)
-		if _, err := ear.OpenRing(dir, issued); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		if _, err := ear.OpenRing(dir, issued); !errors.Is(err, secretfile.ErrMode) {
 			t.Errorf("%v: %v", mode, err)
 		}
 	}

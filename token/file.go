@@ -12,94 +12,29 @@ import (
 	"path/filepath"
 
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/secretfile"
 )
 
 // ErrMode says that others than its owner may use a file that holds, or guards,
 // secrets: its mode has to be 0600.
-var ErrMode = errors.New("others than its owner may use it")
+var ErrMode = secretfile.ErrMode
 
 // FileError says which file cannot be used and why.
-type FileError struct {
-	Path string
-	Err  error
-}
-
-// Error names the file and the reason.
-func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
-
-// Unwrap returns the reason.
-func (e *FileError) Unwrap() error { return e.Err }
+type FileError = secretfile.Error
 
 // fileError wraps err with its file, unless it names one, and without Go's own
 // words for the same.
-func fileError(path string, err error) error {
-	var f *FileError
-	if err == nil || errors.As(err, &f) {
-		return err
-	}
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return &FileError{Path: path, Err: err}
-}
+func fileError(path string, err error) error { return secretfile.Fault(path, err) }
 
 // maxFile bounds what is read: the most tokens that are kept take less.
 const maxFile = 16 << 20
 
-// readPrivate reads a file that its owner alone may use.
-func readPrivate(path string) ([]byte, os.FileInfo, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err // the caller asks whether it exists
-	}
-	defer f.Close() //nolint:errcheck // opened for reading
-	st, err := f.Stat()
-	if err != nil {
-		return nil, nil, fileError(path, err)
-	}
-	if !private(st) {
-		return nil, nil, &FileError{Path: path, Err: ErrMode}
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, nil, fileError(path, err)
-	}
-	if len(b) > maxFile {
-		return nil, nil, fileError(path, rats.Errorf(rats.Malformed, "over %d bytes", maxFile))
-	}
-	return b, st, nil
-}
+// readPrivate reads a file that its owner alone may use. The caller asks whether
+// it exists.
+func readPrivate(path string) ([]byte, os.FileInfo, error) { return secretfile.Read(path, maxFile) }
 
-// writePrivate replaces a file in one step, which a loss of power does not
-// undo. Folders that are missing are made.
-func writePrivate(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fileError(dir, err)
-	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // its mode is 0600
-	if err != nil {
-		return fileError(dir, err)
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fileError(path, errors.Join(err, os.Remove(f.Name())))
-	}
-	return fileError(dir, syncFolder(dir))
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+// writePrivate replaces such a file in one step.
+func writePrivate(path string, b []byte) error { return secretfile.Write(path, b) }
 
 // alone runs do while no other process, and no other store of this one, runs
 // something alone on the same path.

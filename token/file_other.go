@@ -6,9 +6,6 @@ package token
 
 import "os"
 
-// private: where modes are not those of Unix, they say nothing about others.
-func private(os.FileInfo) bool { return true }
-
 // lock relies on the operator, who does not run two commands at once, where
 // there is no flock(2).
 func lock(*os.File) error { return nil }

@@ -10,9 +10,6 @@ import (
 	"syscall"
 )
 
-// private reports whether its owner alone may use a file.
-func private(st os.FileInfo) bool { return st.Mode().Perm()&0o077 == 0 }
-
 // lock waits until f is this opening's alone. It is let go when f is closed or
 // the process ends, however it ends.
 func lock(f *os.File) error {

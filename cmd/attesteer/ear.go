@@ -21,6 +21,7 @@ import (
 
 	"github.com/attesteer/attesteer/ear"
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/secretfile"
 )
 
 // earKeys is the folder of the keys that sign results.
@@ -35,6 +36,10 @@ func openKeys(home string) (*ear.Ring, error) {
 // keysError says of a fault of the machine only what it is.
 func keysError(err error) error {
 	var e *rats.Error
+	var file *secretfile.Error
+	if errors.As(err, &file) {
+		return file
+	}
 	if errors.As(err, &e) && e.Kind == rats.Internal {
 		return errors.New(e.Detail)
 	}

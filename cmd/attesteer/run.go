@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/secretfile"
 )
 
 // Exit codes that no kind has.
@@ -120,8 +121,12 @@ func (a *app) finish(ctx context.Context, err error) int {
 	}
 	a.sayf("error: %s", strings.TrimSpace(err.Error()))
 	var h hinted
-	if errors.As(err, &h) {
+	var open *secretfile.Error
+	switch {
+	case errors.As(err, &h):
 		a.sayf("hint: %s", h.hint)
+	case errors.Is(err, secretfile.ErrMode) && errors.As(err, &open):
+		a.sayf("hint: chmod 600 %s", open.Path)
 	}
 	var usage usageError
 	if errors.As(err, &usage) || !a.running {

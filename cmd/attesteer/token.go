@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -15,20 +14,8 @@ import (
 	"github.com/attesteer/attesteer/token"
 )
 
-// openTokens returns the tokens of a home, and says what to do about a file that
-// cannot be used.
-func openTokens(home string) (*token.Store, error) {
-	s, err := token.Open(home, time.Now())
-	return s, tokenError(err)
-}
-
-func tokenError(err error) error {
-	var file *token.FileError
-	if errors.Is(err, token.ErrMode) && errors.As(err, &file) {
-		return hinted{err, "chmod 600 " + file.Path}
-	}
-	return err
-}
+// openTokens returns the tokens of a home.
+func openTokens(home string) (*token.Store, error) { return token.Open(home, time.Now()) }
 
 // saveUseEvery is how often a node writes down what tokens used: as much as it
 // may forget when it is killed.
@@ -136,7 +123,7 @@ func (a *app) tokenCreate(home string, f tokenFlags) error {
 	}
 	made, err := s.Create(f.request, now)
 	if err != nil {
-		return tokenError(err)
+		return err
 	}
 	if a.asJSON {
 		return a.printJSON(made)
@@ -156,7 +143,7 @@ func (a *app) tokenList(home string) error {
 	}
 	all, err := s.List(time.Now())
 	if err != nil {
-		return tokenError(err)
+		return err
 	}
 	if a.asJSON {
 		return a.printJSON(map[string]any{"tokens": all})
@@ -195,7 +182,7 @@ func (a *app) tokenRevoke(home, id string) error {
 	}
 	v, err := s.Revoke(id, time.Now())
 	if err != nil {
-		return tokenError(err)
+		return err
 	}
 	if a.asJSON {
 		return a.printJSON(v)
