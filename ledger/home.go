@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/cometbft/cometbft/libs/tempfile"
+
+	"github.com/attesteer/attesteer/secretfile"
 )
 
 // Files of a home, relative to it. Those that hold secrets have mode 0600.
@@ -44,8 +46,12 @@ type HomeError struct {
 func (e *HomeError) Error() string {
 	reason := e.Err
 	var pathErr *fs.PathError
-	if errors.As(reason, &pathErr) {
-		reason = pathErr.Err // the path is said once
+	var secretErr *secretfile.Error
+	switch { // the path is said once
+	case errors.As(reason, &pathErr):
+		reason = pathErr.Err
+	case errors.As(reason, &secretErr):
+		reason = secretErr.Err
 	}
 	return fmt.Sprintf("home %s: %v", filepath.Join(e.Home, e.Path), reason)
 }
@@ -113,6 +119,19 @@ func (h *home) read(name string) ([]byte, error) {
 	return b, nil
 }
 
+// maxSecret bounds a file that holds a key, in bytes.
+const maxSecret = 64 << 10
+
+// readSecret returns a file of the home that holds a key, which nobody but its
+// owner may use.
+func (h *home) readSecret(name string) ([]byte, error) {
+	b, _, err := secretfile.Read(h.path(name), maxSecret)
+	if err != nil {
+		return nil, h.wrap(name, err)
+	}
+	return b, nil
+}
+
 // write replaces a file of the home in one step.
 func (h *home) write(name string, data []byte, mode fs.FileMode) error {
 	if err := tempfile.WriteFileAtomic(h.path(name), data, mode); err != nil {
@@ -154,7 +173,7 @@ func (h *home) makeRegistrarKey() (ed25519.PrivateKey, error) {
 }
 
 func (h *home) readRegistrarKey() (ed25519.PrivateKey, error) {
-	text, err := h.read(registrarKeyPath)
+	text, err := h.readSecret(registrarKeyPath)
 	if err != nil {
 		return nil, err
 	}

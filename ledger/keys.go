@@ -65,7 +65,7 @@ func (h *home) readKeys() (keys, error) {
 // readJSON and writeJSON use CometBFT's JSON, which writes 64-bit numbers as
 // strings and names the types of keys.
 func (h *home) readJSON(name string, v any) error {
-	b, err := h.read(name)
+	b, err := h.readSecret(name)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/attesteer/attesteer/rats"
-	"github.com/attesteer/attesteer/secretfile"
 )
 
 // Exit codes that no kind has.
@@ -121,12 +120,10 @@ func (a *app) finish(ctx context.Context, err error) int {
 	}
 	a.sayf("error: %s", strings.TrimSpace(err.Error()))
 	var h hinted
-	var open *secretfile.Error
-	switch {
-	case errors.As(err, &h):
+	if errors.As(err, &h) {
 		a.sayf("hint: %s", h.hint)
-	case errors.Is(err, secretfile.ErrMode) && errors.As(err, &open):
-		a.sayf("hint: chmod 600 %s", open.Path)
+	} else if path := openSecret(err); path != "" {
+		a.sayf("hint: chmod 600 %s", path)
 	}
 	var usage usageError
 	if errors.As(err, &usage) || !a.running {
