@@ -19,6 +19,11 @@ const (
 	WithdrawnByKey EventKind = "withdrawn"
 )
 
+// EventKinds lists the kinds of events.
+func EventKinds() []EventKind {
+	return []EventKind{Recorded, Attested, Listed, Delisted, WithdrawnByKey}
+}
+
 // Event is one entry of the log of the past. Nothing is overwritten: the
 // record as it stood after the event is kept with it.
 type Event struct {
