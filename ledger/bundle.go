@@ -5,6 +5,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/cometbft/cometbft/types"
@@ -15,18 +16,38 @@ import (
 	"github.com/attesteer/attesteer/registry"
 )
 
-// Bundle returns a proof of a record, or of its absence, in the newest state
-// that can be proven, which is no older than the last committed block when the
-// call began. The hash of a state stands in the header of the next block, so
-// the call may wait for that: the block comes by itself. Beside the record
-// stand ledger time, and the endorsements of its appraisal as far as they have
-// not been replaced.
-func (n *Node) Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error) {
+// ProofRequest says what is to be proven.
+type ProofRequest struct {
+	ID record.ID
+	// Height is that of the state; 0 is the newest that can be proven.
+	Height uint64
+	// Events is how many of the record's newest events go with it; 0 is none.
+	Events int
+}
+
+// MaxProofEvents bounds the events in a bundle: with more it would be too large.
+const MaxProofEvents = 256
+
+// Prove returns a proof of a record, or of its absence, and of its past. Of the
+// newest state it is no older than the last committed block when the call
+// began: the hash of a state stands in the header of the next block, so the call
+// may wait for that, and the block comes by itself. A height that cannot be
+// proven any more is NotFound, as is one that is still to come.
+//
+// Beside the record stand ledger time, the endorsements of its appraisal as far
+// as they have not been replaced, and the changes of validators since the genesis.
+func (n *Node) Prove(ctx context.Context, r ProofRequest) (*proof.Bundle, error) {
+	if r.Events < 0 || r.Events > MaxProofEvents {
+		return nil, rats.Errorf(rats.Malformed, "%d events, at most %d", r.Events, MaxProofEvents)
+	}
 	var out *proof.Bundle
 	since := n.registry.Height()
+	if r.Height > since {
+		return nil, rats.Errorf(rats.NotFound, "the ledger has no block %d yet", r.Height)
+	}
 	err := n.blocks.wait(ctx, func() (done bool, err error) {
 		err = n.read(func() error {
-			out, err = n.newestBundle(id, since)
+			out, err = n.bundle(r, since)
 			return err
 		})
 		return out != nil, err
@@ -34,54 +55,121 @@ func (n *Node) Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error) 
 	return out, err
 }
 
-// newestBundle returns the proof of the newest state that can be proven and is
-// not older than since, or nil when there is none yet: of the present one if
-// the next block is decided already, else of the one before, whose hash stands
-// in the present block.
-func (n *Node) newestBundle(id record.ID, since uint64) (*proof.Bundle, error) {
+// Bundle proves a record, or its absence, in the newest state that can be proven.
+func (n *Node) Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error) {
+	return n.Prove(ctx, ProofRequest{ID: id})
+}
+
+// bundle returns a proof of the state that is asked for, or nil when no header
+// holds its hash yet. The newest is the present one if the next block is decided
+// already, else the one before, whose hash stands in the present block; but none
+// that is older than since.
+func (n *Node) bundle(r ProofRequest, since uint64) (*proof.Bundle, error) {
+	if r.Height != 0 {
+		return n.bundleAt(r, r.Height)
+	}
 	height := n.registry.Height()
-	b, err := n.bundleAt(id, height)
+	b, err := n.bundleAt(r, height)
+	if rats.KindOf(err) == rats.NotFound {
+		b, err = nil, nil // the state went on meanwhile: the next try is at a later one
+	}
 	if b == nil && err == nil && height > since {
-		b, err = n.bundleAt(id, height-1)
+		b, err = n.bundleAt(r, height-1)
 	}
 	return b, err
 }
 
 // bundleAt returns the proof of the state of a height, or nil when no header
 // holds its hash yet.
-func (n *Node) bundleAt(id record.ID, height uint64) (*proof.Bundle, error) {
-	state, entries, err := n.entriesAt(id, height)
-	if err != nil || state == nil {
+func (n *Node) bundleAt(r ProofRequest, height uint64) (*proof.Bundle, error) {
+	state, entries, err := n.entriesAt(r.ID, height)
+	if err != nil {
 		return nil, err
 	}
 	hash := record.AppHash(state.MapRoot, state.LogRoot, state.LogSize)
-	blocks := n.engine.BlockStore()
 	// The block of that height itself holds it when it is one that changed nothing.
 	for _, at := range []int64{int64(height) + 1, int64(height)} { //nolint:gosec // heights come from CometBFT
-		meta := blocks.LoadBlockMeta(at)
+		meta := n.engine.BlockStore().LoadBlockMeta(at)
 		if meta == nil || !bytes.Equal(meta.Header.AppHash, hash[:]) {
 			continue
 		}
-		commit := blocks.LoadSeenCommit(at)
-		if commit == nil {
-			commit = blocks.LoadBlockCommit(at) // part of the block after
+		block, err := n.block(at)
+		if err != nil || block == nil {
+			return nil, err
 		}
-		set, err := n.engine.views.StateStore.LoadValidators(at)
-		if err != nil || commit == nil {
-			return nil, rats.Errorf(rats.Internal, "block %d: no commit or no validators: %w", at, err)
+		out := proof.New(r.ID, block.Header, block.Commit, block.Validators, state.MapRoot, state.LogRoot, state.LogSize, entries)
+		if out.Changes, err = n.changes.before(at, n.engine.BlockStore().Base()); err != nil {
+			return nil, err
 		}
-		return proof.New(id, headerOf(&meta.Header), commitOf(commit), validatorsOf(set),
-			state.MapRoot, state.LogRoot, state.LogSize, entries), nil
+		if r.Events > 0 && entries[0].Value != nil {
+			out.Events, err = n.eventsOf(r, state.LogSize)
+		}
+		return out, err
 	}
 	return nil, nil
 }
 
-// entriesAt returns the entries of a bundle in the state of a height; nil when
-// that is not among the recent ones any more.
+// eventsOf returns a record's newest events and where the log holds them.
+func (n *Node) eventsOf(r ProofRequest, size uint64) ([]proof.Logged, error) {
+	p, err := n.registry.HistoryProof(r.ID, size, r.Events)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]proof.Logged, 0, len(p.Events))
+	for _, e := range p.Events {
+		logged := proof.Logged{Event: e.Event, Path: []proof.Hex{}}
+		for _, h := range e.Path {
+			logged.Path = append(logged.Path, h)
+		}
+		out = append(out, logged)
+	}
+	return out, nil
+}
+
+// Block returns a decided block without what it holds: header, votes, and
+// validators; NotFound for one that is still to come, or that is not kept.
+func (n *Node) Block(height uint64) (*proof.Block, error) {
+	var out *proof.Block
+	err := n.read(func() (err error) {
+		if height <= math.MaxInt64 {
+			out, err = n.block(int64(height))
+		}
+		if err == nil && out == nil {
+			err = rats.Errorf(rats.NotFound, "block %d is not there yet, or not any more", height)
+		}
+		return err
+	})
+	return out, err
+}
+
+// block returns a decided block, or nil where the node has none.
+func (n *Node) block(height int64) (*proof.Block, error) {
+	blocks := n.engine.BlockStore()
+	meta := blocks.LoadBlockMeta(height)
+	if meta == nil {
+		return nil, nil
+	}
+	commit := blocks.LoadSeenCommit(height)
+	if commit == nil {
+		commit = blocks.LoadBlockCommit(height) // part of the block after
+	}
+	if commit == nil {
+		return nil, nil
+	}
+	set, err := n.engine.views.StateStore.LoadValidators(height)
+	if err != nil {
+		return nil, rats.Errorf(rats.Internal, "block %d: no validators: %w", height, err)
+	}
+	out := proof.NewBlock(headerOf(&meta.Header), commitOf(commit), validatorsOf(set))
+	return &out, nil
+}
+
+// entriesAt returns the entries of a bundle in the state of a height; NotFound
+// when that is not among the recent ones any more.
 func (n *Node) entriesAt(id record.ID, height uint64) (*registry.StateProof, []proof.Entry, error) {
 	state, err := n.registry.ProofAt(height, record.RecordKey(id), record.TimeKey())
 	if err != nil {
-		return nil, nil, notYet(err)
+		return nil, nil, err
 	}
 	out := []proof.Entry{entryOf(state.Entries[0]), entryOf(state.Entries[1])}
 	if state.Entries[0].Value == nil {
@@ -105,7 +193,7 @@ func (n *Node) entriesAt(id record.ID, height uint64) (*registry.StateProof, []p
 	}
 	beside, err := n.registry.ProofAt(height, keys...)
 	if err != nil {
-		return nil, nil, notYet(err)
+		return nil, nil, err
 	}
 	for _, p := range beside.Entries {
 		// A block since may have brought what the proven state lacks.
@@ -115,15 +203,6 @@ func (n *Node) entriesAt(id record.ID, height uint64) (*registry.StateProof, []p
 		}
 	}
 	return &state, out, nil
-}
-
-// notYet makes nothing of a height that can no longer be proven: the next try
-// is at a later one.
-func notYet(err error) error {
-	if rats.KindOf(err) == rats.NotFound {
-		return nil
-	}
-	return err
 }
 
 func entryOf(e registry.ProvenEntry) proof.Entry {

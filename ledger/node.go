@@ -58,6 +58,7 @@ type Node struct {
 	engine   *engine
 	pending  *pending
 	blocks   *progress
+	changes  *changes
 	log      *slog.Logger
 	now      func() time.Time
 	// checks has room for as many CheckTx calls as run at once.
@@ -127,8 +128,12 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	known, err := openChanges(s)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	n := &Node{
-		genesis: g, home: h, store: s, registry: reg, blocks: newProgress(), log: cfg.Logger, now: cfg.Now,
+		genesis: g, home: h, store: s, registry: reg, blocks: newProgress(), changes: known, log: cfg.Logger, now: cfg.Now,
 		pending: newPending(maxPending, maxPendingBytes), checks: make(chan struct{}, runtime.NumCPU()),
 		entered: newBell(), failed: make(chan struct{}), stopDone: make(chan struct{}),
 	}
@@ -140,6 +145,7 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 	if n.engine, err = startEngine(ctx, cfg, h, g, k, app); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	known.meta, known.load = n.engine.BlockStore().LoadBlockMeta, n.block
 	return n, nil
 }
 

@@ -3,6 +3,8 @@
 package proof
 
 import (
+	"bytes"
+
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 
@@ -28,8 +30,9 @@ func (l Log) Consistent(earlier Log, path []Hex) error {
 }
 
 // readEvents checks that the log holds each event, and that they are the
-// record's, in their order, up to the one that left it as it is.
-func (v *Verdict) readEvents(events []Logged) error {
+// record's, in their order, up to the one that left it as it is: value is the
+// record as the state holds it.
+func (v *Verdict) readEvents(events []Logged, value []byte) error {
 	for i := range events {
 		e, err := v.Log.event(&events[i])
 		if err != nil {
@@ -43,7 +46,14 @@ func (v *Verdict) readEvents(events []Logged) error {
 		}
 		v.Events = append(v.Events, *e)
 	}
-	if n := len(v.Events); n > 0 && (v.Record == nil || v.Record.Sequence != v.Events[n-1].Sequence) {
+	if len(v.Events) == 0 {
+		return nil
+	}
+	last, err := record.Marshal(v.Events[len(v.Events)-1].Record)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(last, value) {
 		return mismatch("the last event is not the one that left the record as it is")
 	}
 	return nil

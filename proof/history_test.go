@@ -77,12 +77,12 @@ func (l *eventLog) logged(t testing.TB, index, size int) proof.Logged {
 // withHistory gives a chain's record a past: events 0, 2 and 5 of a log of 7.
 func withHistory(t testing.TB, c *chain) *eventLog {
 	t.Helper()
-	c.rec.Sequence = 5
+	c.rec.Sequence, c.rec.Attestations = 0, 6
 	c.put(t, record.RecordKey(c.rec.ID), c.rec)
 	var leaves [][]byte
 	for i := range uint64(7) {
 		e := record.Event{Sequence: i, Kind: record.Attested, Time: record.Millis(1000 + i), Height: i + 1, Record: c.rec}
-		e.Record.Sequence = i
+		e.Record.Attestations = i + 1
 		if i != 0 && i != 2 && i != 5 {
 			e.Record.ID[0] ^= 1
 		}

@@ -38,8 +38,8 @@ type Verdict struct {
 	Validators int
 	Changes    int
 	// Events are what happened to the record, oldest first, as far as the bundle
-	// shows it: the last is always among them, and none in between is known to be
-	// missing or not.
+	// shows it. The last is always among them; the first is where its sequence is
+	// the record's. That none in between was left out cannot be seen.
 	Events []record.Event
 	// Log is the log of the past in the proven state.
 	Log Log
@@ -96,7 +96,7 @@ func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	if err := v.readEndorsements(b.Entries[2:], mapRoot); err != nil {
 		return nil, err
 	}
-	if err := v.readEvents(b.Events); err != nil {
+	if err := v.readEvents(b.Events, b.Entries[0].Value); err != nil {
 		return nil, err
 	}
 	return v, nil
