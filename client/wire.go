@@ -106,13 +106,15 @@ type RefusedEndorsement struct {
 
 // Ledger is where a node's ledger stands.
 type Ledger struct {
-	ChainID    string        `json:"chain_id"`
-	Network    string        `json:"network" enum:"dev,test,main"`
-	Height     uint64        `json:"height"`
-	AppHash    string        `json:"app_hash" doc:"the state after that block; validators sign it in the next header"`
-	Time       record.Millis `json:"time" doc:"ledger time"`
-	CatchingUp bool          `json:"catching_up" doc:"the node copies blocks from others before it takes part"`
-	Validators []Validator   `json:"validators" nullable:"false"`
+	ChainID string `json:"chain_id"`
+	Network string `json:"network" enum:"dev,test,main"`
+	// GenesisHash names the ledger where a chain id could be another's: see [Shard].
+	GenesisHash string        `json:"genesis_hash" doc:"SHA-256 of the genesis document as JSON without white space"`
+	Height      uint64        `json:"height"`
+	AppHash     string        `json:"app_hash" doc:"the state after that block; validators sign it in the next header"`
+	Time        record.Millis `json:"time" doc:"ledger time"`
+	CatchingUp  bool          `json:"catching_up" doc:"the node copies blocks from others before it takes part"`
+	Validators  []Validator   `json:"validators" nullable:"false"`
 }
 
 // Validator is one voice in the making of blocks.
