@@ -115,6 +115,16 @@ type Ledger struct {
 	Time        record.Millis `json:"time" doc:"ledger time"`
 	CatchingUp  bool          `json:"catching_up" doc:"the node copies blocks from others before it takes part"`
 	Validators  []Validator   `json:"validators" nullable:"false"`
+
+	// Block is nil before there is one.
+	Block *Block `json:"block" doc:"the newest block that the node holds"`
+	Peers int    `json:"peers" doc:"how many nodes it is connected to"`
+}
+
+// Block is a block by its height and the hash of its header.
+type Block struct {
+	Height uint64 `json:"height"`
+	Hash   string `json:"hash"`
 }
 
 // Validator is one voice in the making of blocks.

@@ -37,7 +37,12 @@ type Status struct {
 	Height  uint64
 	AppHash [32]byte
 	// Time is the ledger's own.
-	Time       record.Millis
+	Time record.Millis
+	// Block is the newest, at BlockHeight; zero before there is one.
+	BlockHeight uint64
+	Block       [32]byte
+	// Peers counts the nodes that this one is connected to.
+	Peers      int
 	Validators []Validator
 	// CatchingUp: the node does not take part yet.
 	CatchingUp bool

@@ -73,6 +73,10 @@ func (g *Gateway) ledger(ctx context.Context) (*client.Ledger, error) {
 		ChainID: s.ChainID, Network: g.cfg.Network, Height: s.Height, AppHash: hex.EncodeToString(s.AppHash[:]),
 		Time: s.Time, CatchingUp: s.CatchingUp, Validators: make([]client.Validator, 0, len(s.Validators)),
 	}
+	out.Peers = s.Peers
+	if s.BlockHeight != 0 {
+		out.Block = &client.Block{Height: s.BlockHeight, Hash: hex.EncodeToString(s.Block[:])}
+	}
 	for _, v := range s.Validators {
 		out.Validators = append(out.Validators, client.Validator{
 			Address: hex.EncodeToString(v.Address[:]), PublicKey: hex.EncodeToString(v.PublicKey[:]), Power: v.Power,

@@ -196,3 +196,18 @@ func NodeID(dir string) (string, error) {
 func (h *home) errNoGenesis() error {
 	return h.wrap(genesisPath, fmt.Errorf("missing: the home was prepared for a network and has not joined it"))
 }
+
+// Founded reports whether a home belongs to a chain: whether it has a genesis.
+func Founded(dir string) bool { return (&home{dir: dir}).has(genesisPath) }
+
+// GenesisInfo is what a genesis file is about.
+type GenesisInfo struct{ ChainID, Network string }
+
+// InspectGenesis says what a genesis file is about. Errors are Malformed.
+func InspectGenesis(b []byte) (GenesisInfo, error) {
+	g, err := parseGenesis(b)
+	if err != nil {
+		return GenesisInfo{}, rats.Errorf(rats.Malformed, "genesis: %w", err)
+	}
+	return GenesisInfo{ChainID: g.doc.ChainID, Network: g.state.Network}, nil
+}

@@ -17,6 +17,12 @@ type Status struct {
 	AppHash [32]byte
 	// Time is the ledger's own time as of that block.
 	Time record.Millis
+	// Block is the hash of the newest block, at BlockHeight, by which a node that
+	// joins may be told to trust the chain; zero before there is one.
+	Block       [32]byte
+	BlockHeight uint64
+	// Peers counts the nodes that this one is connected to.
+	Peers int
 	// Validators sign the next block.
 	Validators []Validator
 	// CatchingUp: the node copies blocks from others before it takes part.
@@ -44,8 +50,14 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		Height: n.registry.Height(), AppHash: n.registry.AppHash(), Time: n.registry.Time(),
 		CatchingUp: n.engine.ConsensusReactor().WaitSync(),
 		Pending:    n.engine.Mempool().Size(),
+		Peers:      n.engine.Switch().Peers().Size(),
 	}
 	err := n.read(func() error {
+		blocks := n.engine.BlockStore()
+		if meta := blocks.LoadBlockMeta(blocks.Height()); meta != nil {
+			s.BlockHeight = uint64(meta.Header.Height) //nolint:gosec // heights are positive
+			copy(s.Block[:], meta.BlockID.Hash)
+		}
 		_, set := n.engine.views.ConsensusState.GetValidators()
 		for _, v := range set {
 			var out Validator

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/cometbft/cometbft/mempool"
 
@@ -60,6 +61,9 @@ func (n *Node) enter(ctx context.Context, tx []byte, hash record.TxHash) {
 			n.pending.abandon(hash) // does nothing to what was settled
 		}
 	}()
+	if n.takesPart(ctx) != nil {
+		return
+	}
 	// More checks at once than cores only take time from the block at work.
 	select {
 	case n.checks <- struct{}{}:
@@ -91,6 +95,28 @@ func (n *Node) enter(ctx context.Context, tx []byte, hash record.TxHash) {
 	default:
 		n.pending.settle(hash, registry.TxResult{}, rats.Errorf(rats.Internal, "mempool: %w", err))
 	}
+}
+
+// takesPartEvery is how often a node that catches up looks whether it has.
+const takesPartEvery = 100 * time.Millisecond
+
+// takesPart returns once the node knows the newest blocks and the chain has its
+// first. Before, transactions would be checked against an old state; and peers
+// that copy blocks drop what CometBFT sends them of its pool, at the first
+// heights without asking whether they do, and nothing is sent twice.
+func (n *Node) takesPart(ctx context.Context) error {
+	for n.engine.ConsensusReactor().WaitSync() || n.registry.Height() == 0 {
+		next, cancel := context.WithTimeout(ctx, takesPartEvery)
+		select {
+		case <-n.blocks.change():
+		case <-next.Done():
+		}
+		cancel()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // errAbandoned tells those who wait for a transaction that whoever took it in

@@ -33,6 +33,7 @@ func (l ledgerOf) Status(ctx context.Context) (gateway.Status, error) {
 	out := gateway.Status{
 		ChainID: s.ChainID, Height: s.Height, AppHash: s.AppHash, Time: s.Time, CatchingUp: s.CatchingUp,
 	}
+	out.BlockHeight, out.Block, out.Peers = s.BlockHeight, s.Block, s.Peers
 	for _, v := range s.Validators {
 		out.Validators = append(out.Validators, gateway.Validator(v))
 	}
