@@ -67,7 +67,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		return h, err
 	}
 	cfg := ledger.Config{
-		Home: home, Network: f.network, Clock: clock, Logger: logger,
+		Home: home, Network: f.network, Clock: clock, Logger: logger, Peering: f.peering,
 		Registrars: []record.Registrar{registrarOf(key)},
 	}
 	if f.network == "dev" {

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attesteer/attesteer/ear"
+	"github.com/attesteer/attesteer/ledger"
 )
 
 // drain is how long a node that is told to stop finishes what it has begun.
@@ -38,6 +39,8 @@ type serveFlags struct {
 	anonymousReads bool
 	service        serviceFlags
 	earLifetime    time.Duration
+	// peering is how the ledger reaches others.
+	peering ledger.Peering
 }
 
 // defaultHome is where a node keeps its data unless it is told otherwise.
@@ -50,6 +53,7 @@ func (a *app) defaultHome() string {
 
 func (a *app) serveCommand() *cobra.Command {
 	var f serveFlags
+	var peering peeringFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a node: ledger, API and pages in one process",
@@ -73,6 +77,10 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 			if !cmd.Flags().Changed("network") {
 				f.network = networkOf(f.home)
 			}
+			var err error
+			if f.peering, err = peering.over(f.home, cmd.Flags()); err != nil {
+				return homeError(err)
+			}
 			return a.serve(cmd.Context(), f)
 		},
 	}
@@ -90,6 +98,7 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 	fl.BoolVar(&f.verbose, "verbose", false, "also log what the consensus engine does")
 	fl.DurationVar(&f.earLifetime, "ear-lifetime", ear.DefaultLifetime, "how long a signed result counts, 1s to 1h")
 	f.service.register(fl)
+	peering.register(fl, "")
 	return cmd
 }
 
