@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"endorse":            4,
 	"endorse/pcstest":    4,
 	"simtee":             4,
+	"checkpoint":         4,
 	"ear":                4,
 	"registry":           5,
 	"proof":              5,
@@ -45,6 +46,7 @@ var floors = map[string]int{
 	"cmd/attesteer":      7,
 	"cmd/attesteer-wasm": 7,
 	"packaging/release":  7,
+	"reliability":        7,
 }
 
 // serviceFloor is the lowest floor whose packages may know a clock and write logs.
@@ -67,15 +69,16 @@ var confined = map[string][]string{
 	"github.com/chromedp":                 nil,
 	"github.com/rogpeppe/go-internal":     nil,
 	"pgregory.net/rapid":                  nil,
-	modulePath + "/simtee":                {"cmd/attesteer"},
+	modulePath + "/simtee":                {"cmd/attesteer", "reliability"},
 	modulePath + "/endorse/pcstest":       nil,
 	"github.com/spf13/cobra":              {"cmd/attesteer"},
 	"github.com/danielgtaylor/huma":       {"gateway"},
 	"github.com/creachadair/jrpc2":        {"gateway", "client"},
-	"github.com/coder/websocket":          {"gateway", "client"},
+	"github.com/coder/websocket":          {"gateway", "client", "reliability"},
 	"modernc.org/sqlite":                  {"explorer"},
 	"github.com/fxamacker/cbor":           {"record", "tree", "registry", "proof", "ledger"},
 	"github.com/transparency-dev/merkle":  {"tree", "registry", "proof"},
+	"golang.org/x/mod":                    {"checkpoint"},
 	"github.com/prometheus/client_golang": {"metrics"},
 }
 
