@@ -300,12 +300,6 @@ func checkRPC(t *testing.T, h *house, ask func(t *testing.T, msg string) inner) 
 			`"attesteer_forwardDcapQuote","params":["00","` + strings.Repeat("u", 300) + `"]`: "malformed: ",
 			`"attesteer_forwardDcapQuote","params":["00","a\u0007b"]`:                         "malformed: ",
 			`"attesteer_forwardIasAttestationReport","params":["00"]`:                         "unsupported: ",
-			`"author_getShieldingKey","params":[]`:                                            "unsupported: ",
-			`"author_getUntrustedUrl"`:                                                        "unsupported: ",
-			`"author_pendingExtrinsics","params":["x"]`:                                       "unsupported: ",
-			`"author_pendingTrustedCallsFor"`:                                                 "unsupported: ",
-			`"author_submitExtrinsic","params":[]`:                                            "unsupported: ",
-			`"author_submitAndWatchExtrinsic","params":[]`:                                    "unsupported: ",
 		} {
 			got := ask(t, `{"jsonrpc":"2.0","id":1,"method":`+call+`}`)
 			if got.Error != nil || got.Result == nil {

@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -34,8 +35,10 @@ type Ledger interface {
 // Status is where the ledger stands.
 type Status struct {
 	ChainID string
-	Height  uint64
-	AppHash [32]byte
+	// GenesisHash names the chain; see [client.Shard].
+	GenesisHash [32]byte
+	Height      uint64
+	AppHash     [32]byte
 	// Time is the ledger's own.
 	Time record.Millis
 	// Block is the newest, at BlockHeight; zero before there is one.
@@ -134,6 +137,13 @@ type Config struct {
 	Network string
 	Tokens  Tokens
 	// TokenAdmin serves the calls that make and revoke tokens; nil serves none.
+	// Pool, ShieldingKey and PublicURL are what the compatible author_* methods
+	// stand on; those that lack theirs answer that they are unsupported.
+	Pool Pool
+	// ShieldingKey is the one to which callers encrypt, of [client.ShieldingBits].
+	ShieldingKey *rsa.PrivateKey
+	// PublicURL is where the node can be reached from outside.
+	PublicURL string
 	TokenAdmin TokenAdmin
 	// EAR holds the keys of signed results; nil signs none.
 	EAR *ear.Ring

@@ -21,15 +21,6 @@ type challengeOutput struct {
 	Body client.Challenge
 }
 
-type aliveOutput struct {
-	Status int
-	Body   alive
-}
-
-type alive struct {
-	Status string `json:"status" enum:"ok,starting"`
-}
-
 type nothing struct{}
 
 func (g *Gateway) registerLedger(api huma.API) {
@@ -50,18 +41,6 @@ func (g *Gateway) registerLedger(api huma.API) {
 		}
 		return &challengeOutput{Body: client.Challenge{Hash: hex.EncodeToString(hash[:]), Height: height, Time: at}}, nil
 	})
-	register(api, forProbes(g.operation(http.MethodGet, "/healthz", "healthz", "process", "Whether the process answers")),
-		func(context.Context, *nothing) (*aliveOutput, error) {
-			return &aliveOutput{Status: http.StatusOK, Body: alive{"ok"}}, nil
-		})
-	op = forProbes(g.operation(http.MethodGet, "/readyz", "readyz", "process", "Whether the node takes part in its ledger"))
-	op.Responses = map[string]*huma.Response{"503": {Description: "It does not yet."}}
-	register(api, op, func(ctx context.Context, _ *nothing) (*aliveOutput, error) {
-		if s, err := g.cfg.Ledger.Status(ctx); err != nil || s.CatchingUp {
-			return &aliveOutput{Status: http.StatusServiceUnavailable, Body: alive{"starting"}}, nil
-		}
-		return &aliveOutput{Status: http.StatusOK, Body: alive{"ok"}}, nil
-	})
 }
 
 func (g *Gateway) ledger(ctx context.Context) (*client.Ledger, error) {
@@ -70,7 +49,8 @@ func (g *Gateway) ledger(ctx context.Context) (*client.Ledger, error) {
 		return nil, err
 	}
 	out := &client.Ledger{
-		ChainID: s.ChainID, Network: g.cfg.Network, Height: s.Height, AppHash: hex.EncodeToString(s.AppHash[:]),
+		ChainID: s.ChainID, Network: g.cfg.Network, GenesisHash: hex.EncodeToString(s.GenesisHash[:]),
+		Height: s.Height, AppHash: hex.EncodeToString(s.AppHash[:]),
 		Time: s.Time, CatchingUp: s.CatchingUp, Validators: make([]client.Validator, 0, len(s.Validators)),
 	}
 	out.Peers = s.Peers

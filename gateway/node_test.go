@@ -27,6 +27,7 @@ import (
 	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
+	"github.com/attesteer/attesteer/registry"
 	"github.com/attesteer/attesteer/simtee"
 	"github.com/attesteer/attesteer/token"
 )
@@ -55,12 +56,25 @@ func (a adapter) Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error
 func (a adapter) Status(ctx context.Context) (gateway.Status, error) {
 	s, err := a.Node.Status(ctx)
 	out := gateway.Status{
-		ChainID: s.ChainID, Height: s.Height, AppHash: s.AppHash, Time: s.Time, CatchingUp: s.CatchingUp,
+		ChainID: s.ChainID, GenesisHash: a.GenesisHash(), Height: s.Height, AppHash: s.AppHash, Time: s.Time, CatchingUp: s.CatchingUp,
 	}
 	for _, v := range s.Validators {
 		out.Validators = append(out.Validators, gateway.Validator{Address: v.Address, PublicKey: v.PublicKey, Power: v.Power})
 	}
 	return out, err
+}
+
+// pool is a node's pool as a gateway sees it.
+type pool struct{ *ledger.Node }
+
+var _ gateway.Pool = pool{}
+
+func (p pool) Enter(ctx context.Context, tx []byte) (gateway.Outcome, *registry.TxResult, error) {
+	e, err := p.Node.Enter(ctx, tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.Wait, e.Refused, nil
 }
 
 // words are the tokens of a test, good for everything but to make others.
@@ -123,7 +137,7 @@ func open(t testing.TB, network string, change func(*ledger.Config, *gateway.Con
 			t.Error(err)
 		}
 	})
-	gc.Ledger, gc.Registry, gc.Index = adapter{h.node}, h.node.Registry(), index
+	gc.Ledger, gc.Registry, gc.Index, gc.Pool = adapter{h.node}, h.node.Registry(), index, pool{h.node}
 	if h.gateway, err = gateway.New(gc); err != nil {
 		t.Fatal(err)
 	}

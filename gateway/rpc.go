@@ -39,20 +39,13 @@ type rpc struct {
 // newRPC makes the one table of methods, from which all transports are served.
 func newRPC(g *Gateway) *rpc {
 	r := &rpc{g: g, methods: make(map[string]method), assign: make(assigner), sockets: newSockets()}
-	for _, m := range []method{
+	for _, m := range append([]method{
 		{name: "attesteer_forwardDcapQuote", submits: true, call: r.forwardDCAPQuote},
-		{name: "attesteer_forwardIasAttestationReport", submits: true, call: unsupported("IAS attestation reports (EPID)")},
-		{name: "author_getShieldingKey", call: unsupported("author_getShieldingKey")},
-		{name: "author_getUntrustedUrl", call: unsupported("author_getUntrustedUrl")},
-		{name: "author_pendingExtrinsics", call: unsupported("author_pendingExtrinsics")},
-		{name: "author_pendingTrustedCallsFor", call: unsupported("author_pendingTrustedCallsFor")},
-		{name: "author_submitAndWatchExtrinsic", submits: true, call: unsupported("author_submitAndWatchExtrinsic")},
-		{name: "author_submitExtrinsic", submits: true, call: unsupported("author_submitExtrinsic")},
 		{name: "rpc_methods", call: r.names},
 		{name: "system_health", call: r.health},
 		{name: "system_name", call: constant("attesteer")},
 		{name: "system_version", call: constant(g.cfg.Version)},
-	} {
+	}, r.authorMethods()...) {
 		r.methods[m.name] = m
 		r.assign[m.name] = r.handle(m)
 	}
@@ -90,22 +83,27 @@ func (r *rpc) call(ctx context.Context, name string, params []json.RawMessage) (
 // and the node nothing.
 func (r *rpc) handle(m method) jrpc2.Handler {
 	return func(ctx context.Context, req *jrpc2.Request) (result any, _ error) {
+		var err error
+		began := r.g.cfg.Now()
+		defer func() { r.g.leaveCall(ctx, m.name, err, r.g.cfg.Now().Sub(began)) }()
 		defer func() {
 			if fault := recover(); fault != nil {
 				r.g.log.LogAttrs(ctx, slog.LevelError, "a method panicked", slog.Any("fault", fault),
 					slog.String("method", m.name), slog.String("stack", string(debug.Stack())))
-				result = returnedError(rats.Internal)
+				err = rats.Internal
+				result = returnedError(err)
 			}
 		}()
-		if err := r.permit(ctx, m); err != nil {
+		if err = r.permit(ctx, m); err != nil {
 			return returnedError(err), nil
 		}
 		var params []json.RawMessage
 		if req.HasParams() && req.UnmarshalParams(&params) != nil {
-			return returnedError(rats.Errorf(rats.Malformed, "parameters have to be a list")), nil
+			err = rats.Errorf(rats.Malformed, "parameters have to be a list")
+			return returnedError(err), nil
 		}
-		out, err := m.call(ctx, params)
-		if err != nil {
+		var out any
+		if out, err = m.call(ctx, params); err != nil {
 			return returnedError(r.g.fault(ctx, err)), nil
 		}
 		return out, nil
@@ -216,13 +214,6 @@ func (r *rpc) forwardDCAPQuote(ctx context.Context, params []json.RawMessage) (a
 	}
 	// An OpaqueExtrinsic is a Vec<u8> of the signed bytes.
 	return returnValue(appendVec(nil, out.tx), returnOK), nil
-}
-
-// unsupported returns a method that is documented, and not built.
-func unsupported(what string) func(context.Context, []json.RawMessage) (any, error) {
-	return func(context.Context, []json.RawMessage) (any, error) {
-		return nil, rats.Errorf(rats.Unsupported, "%s: not served by this node", what)
-	}
 }
 
 func constant(text string) func(context.Context, []json.RawMessage) (any, error) {

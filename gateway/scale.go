@@ -3,33 +3,23 @@
 package gateway
 
 import (
-	"encoding/binary"
-	"encoding/hex"
-
+	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 )
 
-// The original's results are SCALE, the codec of Substrate chains, in hex:
-//
-//	value     Vec<u8>  compact length, bytes
-//	do_watch  bool     00
-//	status             00 ok, 02 error
-//
-// Where the value is itself a Vec or a String, its own compact length stands
-// inside the first.
+// The original's results are SCALE, the codec of Substrate chains, in hex: see
+// [client.ReturnValue]. Where the value is itself a Vec or a String, its own
+// compact length stands inside the first.
 
-// Statuses of a returned value; 01 carries the status of an operation that is
-// watched, which no call here starts.
+// Statuses of a returned value that is about no transaction.
 const (
-	returnOK    = 0x00
-	returnError = 0x02
+	returnOK    = client.StatusOK
+	returnError = client.StatusError
 )
 
 // returnValue returns 0x and the hex of a value with its status.
-func returnValue(value []byte, status byte) string {
-	b := appendVec(nil, value)
-	b = append(b, 0x00, status)
-	return "0x" + hex.EncodeToString(b)
+func returnValue(value []byte, status client.Status) string {
+	return (&client.ReturnValue{Value: value, Status: status}).Encode()
 }
 
 // returnedError returns err as the original shows errors: a String "kind:
@@ -48,21 +38,4 @@ func outwardText(err error) string {
 }
 
 // appendVec appends a Vec<u8>, or a String, to b.
-func appendVec(b, content []byte) []byte {
-	return append(appendCompact(b, uint32(len(content))), content...) //nolint:gosec // what is answered is far below 4 GiB
-}
-
-// appendCompact appends a compact integer: its two low bits say how many bytes
-// hold it.
-func appendCompact(b []byte, n uint32) []byte {
-	switch {
-	case n < 1<<6:
-		return append(b, byte(n<<2))
-	case n < 1<<14:
-		return binary.LittleEndian.AppendUint16(b, uint16(n<<2|1)) //nolint:gosec // below 1<<16 here
-	case n < 1<<30:
-		return binary.LittleEndian.AppendUint32(b, n<<2|2)
-	default:
-		return binary.LittleEndian.AppendUint32(append(b, 3), n)
-	}
-}
+func appendVec(b, content []byte) []byte { return client.AppendVec(b, content) }

@@ -18,18 +18,6 @@ import (
 	"github.com/attesteer/attesteer/record"
 )
 
-func TestCompactIntegersAreThoseOfTheSCALECodec(t *testing.T) {
-	// The lengths are those at which another form begins.
-	for n, want := range map[uint32]string{
-		0: "00", 1: "04", 63: "fc", 64: "0101", 69: "1501", 16383: "fdff", 16384: "02000100",
-		1<<30 - 1: "feffffff", 1 << 30: "0300000040",
-	} {
-		if got := hex.EncodeToString(appendCompact(nil, n)); got != want {
-			t.Errorf("compact(%d) = %s, want %s", n, got, want)
-		}
-	}
-}
-
 func TestReturnedValuesAreLengthBytesWatchAndStatus(t *testing.T) {
 	if got, want := returnValue([]byte{0xaa, 0xbb}, returnOK), "0x08aabb0000"; got != want {
 		t.Errorf("got %s, want %s", got, want)
