@@ -51,6 +51,7 @@ func (g *Gateway) describe() huma.API {
 	g.registerEnclaves(api)
 	g.registerEndorsements(api)
 	g.registerLedger(api)
+	g.registerProbes(api)
 	g.registerCompatible(api)
 	g.registerTokens(api)
 	straighten(schemas.Map())

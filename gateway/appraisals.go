@@ -147,7 +147,10 @@ func (g *Gateway) appraise(ctx context.Context, raw []byte, p attesteer.Policy) 
 	if err != nil {
 		return nil, err
 	}
+	began := g.cfg.Now()
 	result, err := a.verifier.Verify(attesteer.Evidence{Raw: raw}, en, p, g.now())
+	g.meter().Appraised(g.cfg.Now().Sub(began))
+	g.meterVerdict("appraise", result, rats.KindOf(err))
 	if result == nil {
 		return nil, err
 	}

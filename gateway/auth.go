@@ -155,7 +155,7 @@ func (g *Gateway) permit(ctx context.Context, n need) error {
 		return lackingScope(n.scope, "the token lacks the scope "+string(n.scope))
 	}
 	if err := g.cfg.Tokens.Use(c.entry.ID, n.scope, g.cfg.Now()); err != nil {
-		return g.tokenFault(ctx, err)
+		return g.meterRefusal(g.tokenFault(ctx, err), "token")
 	}
 	return nil
 }
@@ -175,6 +175,7 @@ func (g *Gateway) throttle(c *caller) error {
 
 func (g *Gateway) charge(c *caller, cost int) error {
 	if wait := g.limiter.take(c.remote, cost); wait > 0 {
+		g.meter().Refused("address")
 		return &token.QuotaError{What: "too many requests from this address", After: wait}
 	}
 	return nil

@@ -143,7 +143,7 @@ type Config struct {
 	// ShieldingKey is the one to which callers encrypt, of [client.ShieldingBits].
 	ShieldingKey *rsa.PrivateKey
 	// PublicURL is where the node can be reached from outside.
-	PublicURL string
+	PublicURL  string
 	TokenAdmin TokenAdmin
 	// EAR holds the keys of signed results; nil signs none.
 	EAR *ear.Ring
@@ -156,6 +156,14 @@ type Config struct {
 	Now func() time.Time
 	// Logger may be nil. Neither evidence nor tokens are logged.
 	Logger *slog.Logger
+	// Meter counts what the gateway does; nil counts nothing.
+	Meter Meter
+	// Watch says what is the matter with the node that the gateway does not see
+	// by itself, for /readyz; nil is nothing.
+	Watch func(context.Context) []Condition
+	// ReadyNeedsEndorsements: endorsements that ended, and that nobody renewed, have
+	// /readyz send callers elsewhere, where else it only names them.
+	ReadyNeedsEndorsements bool
 	// Version is what the API says it is.
 	Version string
 	// Pages serves every path that is not the API's; nil serves none.

@@ -5,8 +5,8 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,6 +25,8 @@ type Gateway struct {
 	appraiser *appraiser
 	csrf      *http.CrossOriginProtection
 	farewell  *farewell
+	// began is when it was made.
+	began time.Time
 }
 
 var _ http.Handler = (*Gateway)(nil)
@@ -36,7 +38,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		cfg: cfg, log: cfg.Logger, mux: http.NewServeMux(),
+		cfg: cfg, log: slog.New(named{cfg.Logger.Handler()}), mux: http.NewServeMux(), began: cfg.Now(),
 		limiter: newLimiter(cfg.Rate, cfg.Now), supplied: newSupplied(cfg.Now),
 		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(), farewell: newFarewell(),
 	}
@@ -47,28 +49,14 @@ func New(cfg Config) (*Gateway, error) {
 
 // ServeHTTP implements [http.Handler].
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := &observed{ResponseWriter: w}
-	start := g.cfg.Now()
-	defer func() {
-		if fault := recover(); fault != nil {
-			if fault == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too
-				panic(fault)
-			}
-			g.log.LogAttrs(r.Context(), slog.LevelError, "a call panicked", slog.Any("fault", fault),
-				slog.String("path", r.URL.Path), slog.String("stack", string(debug.Stack())))
-			if out.status == 0 {
-				writeProblem(out, problemOf(rats.Internal))
-			}
-		}
-		g.log.LogAttrs(r.Context(), slog.LevelDebug, "call", slog.String("method", r.Method),
-			slog.String("path", r.URL.Path), slog.Int("status", out.status), slog.Duration("took", g.cfg.Now().Sub(start)))
-	}()
-	r = r.WithContext(withCaller(r.Context(), g.callerOf(r)))
-	if p := g.admit(r); p != nil {
-		if p.Status == http.StatusRequestEntityTooLarge {
+	p, r := g.enter(w, r)
+	defer func() { p.leave(r, recover()) }()
+	out := p.out
+	if refused := g.admit(r); refused != nil {
+		if refused.Status == http.StatusRequestEntityTooLarge {
 			w.Header().Set("Connection", "close") // what is still coming is not read
 		}
-		g.refuse(out, r, p)
+		g.refuse(out, r, refused)
 		return
 	}
 	g.route(out, r)

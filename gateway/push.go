@@ -54,7 +54,9 @@ type pushes struct {
 	ctx    context.Context //nolint:containedctx // it is the connection's life
 	cancel context.CancelFunc
 
-	runs   sync.WaitGroup // subscriptions
+	runs sync.WaitGroup // subscriptions
+	// opened counts one until what it returns is called; nil counts none.
+	opened func(kind string) (closed func())
 	others sync.WaitGroup // the writer, and the watch of the token
 	// bell is told when there is something for the writer.
 	bell chan struct{}
@@ -136,6 +138,9 @@ func (p *pushes) subscribeFor(call string, run func(ctx context.Context, id stri
 	p.begin()
 	p.runs.Go(func() {
 		defer p.unsubscribe(id)
+		if p.opened != nil {
+			defer p.opened(streamSubscription)()
+		}
 		select {
 		case <-s.answered:
 		case <-life.Done():

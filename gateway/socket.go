@@ -145,12 +145,13 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 	k := &socket{g: r.g, conn: conn, ctx: ctx}
 	k.line = newLine(k)
 	k.pushes, ctx = newPushes(ctx, &r.sockets.subscriptions, k)
-	k.line.pushes = k.pushes
+	k.line.pushes, k.pushes.opened = k.pushes, r.g.opened
 	if !r.sockets.add(k) {
 		_ = conn.Close(websocket.StatusTryAgainLater, "no room for another connection")
 		return
 	}
 	defer r.sockets.remove(k)
+	defer r.g.opened(streamSocket)()
 	go k.ping()
 	_ = jrpc2.NewServer(r.assign, r.options(ctx)).Start(k.line).Wait() // why it ended concerns the caller alone
 	k.pushes.discard()                                                 // nobody is there to be sent them

@@ -49,6 +49,13 @@ func (g *Gateway) now() time.Time {
 // it lacks for it, and returns once the block is committed. What the rules
 // refuse is a *refusedTx.
 func (g *Gateway) submitEvidence(ctx context.Context, s record.Submission, format rats.Format) (*submitted, error) {
+	began := g.cfg.Now()
+	out, err := g.decideEvidence(ctx, s, format)
+	g.meterSubmission(began, out, err)
+	return out, err
+}
+
+func (g *Gateway) decideEvidence(ctx context.Context, s record.Submission, format rats.Format) (*submitted, error) {
 	if err := checkEvidence(s.Evidence, format); err != nil {
 		return nil, err
 	}
