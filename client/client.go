@@ -64,6 +64,21 @@ func (c *Client) Get(ctx context.Context, id string) (*record.View, error) {
 	return get[record.View](ctx, c, enclave(id, ""), nil)
 }
 
+// Withdraw takes back what was said of an enclave, and returns its record as it
+// then stands: without a signature the listing of the token's own registrar,
+// with one the whole record. The signature is that of the enclave's key over
+// what [record.WithdrawalBytes] returns.
+func (c *Client) Withdraw(ctx context.Context, id string, signature []byte) (*record.View, error) {
+	var body []byte
+	if len(signature) > 0 {
+		var err error
+		if body, err = json.Marshal(Withdrawal{Signature: signature}); err != nil {
+			return nil, rats.Errorf(rats.Internal, "encode: %w", err)
+		}
+	}
+	return read[record.View](c.call(ctx, http.MethodDelete, enclave(id, ""), nil, body))
+}
+
 // List returns a page of records, newest first. The filters are those of the
 // API: q, tee, fingerprint, mr_signer, signer, url, status, tier, state,
 // registrar, cursor, limit.

@@ -21,6 +21,11 @@ type Recorded struct {
 	Height uint64            `json:"height" doc:"the block that holds it"`
 }
 
+// Withdrawal is the enclave's own word that its record is over.
+type Withdrawal struct {
+	Signature []byte `json:"signature"`
+}
+
 // Page is a part of a listing of enclaves, newest first.
 type Page struct {
 	Enclaves   []record.View `json:"enclaves" nullable:"false"`
@@ -35,7 +40,7 @@ type History struct {
 // Event is one change of a record.
 type Event struct {
 	Sequence uint64           `json:"sequence" doc:"counts all events of the ledger from 0"`
-	Event    record.EventKind `json:"event" enum:"recorded,attested,listed"`
+	Event    record.EventKind `json:"event" enum:"recorded,attested,listed,delisted,withdrawn"`
 	Time     record.Millis    `json:"time" doc:"ledger time"`
 	Height   uint64           `json:"height"`
 	Tx       string           `json:"tx"`

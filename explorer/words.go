@@ -202,6 +202,10 @@ func eventWords(kind record.EventKind) string {
 		return "Attested again"
 	case record.Listed:
 		return "Listed"
+	case record.Delisted:
+		return "Delisted"
+	case record.WithdrawnByKey:
+		return "Withdrawn"
 	default:
 		return string(kind)
 	}
@@ -215,6 +219,10 @@ func eventSentence(kind record.EventKind) string {
 		return "Further evidence of the same enclave was verified."
 	case record.Listed:
 		return "A registrar added or renewed its listing."
+	case record.Delisted:
+		return "A registrar withdrew its own listing."
+	case record.WithdrawnByKey:
+		return "The holder of its own key withdrew the whole record. Only evidence bound to a later block can revive it."
 	default:
 		return ""
 	}

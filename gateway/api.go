@@ -49,6 +49,7 @@ func (g *Gateway) describe() huma.API {
 	g.registerAppraisals(api)
 	g.registerKeySet(api)
 	g.registerEnclaves(api)
+	g.registerWithdrawal(api)
 	g.registerEndorsements(api)
 	g.registerLedger(api)
 	g.registerProbes(api)

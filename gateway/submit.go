@@ -140,14 +140,16 @@ func (g *Gateway) submitWith(ctx context.Context, lacks []rats.Endorsement, s *r
 	return g.submit(ctx, along, s)
 }
 
-// submit signs one transaction, in the name of its caller's registrar, and has
-// the ledger decide about it.
+// submit has the ledger decide about endorsements and evidence.
 func (g *Gateway) submit(ctx context.Context, items []rats.Endorsement, s *record.Submission) (*submitted, error) {
-	tx := record.Transaction{
-		Version: record.TransactionVersion, ChainID: g.cfg.Registry.ChainID(),
-		NotAfter:     record.MillisOf(g.now().Add(txLife)),
-		Endorsements: items, Submission: s,
-	}
+	return g.decide(ctx, record.Transaction{Endorsements: items, Submission: s})
+}
+
+// decide signs one transaction of the given content, in the name of its
+// caller's registrar, and has the ledger decide about it.
+func (g *Gateway) decide(ctx context.Context, tx record.Transaction) (*submitted, error) {
+	tx.Version, tx.ChainID = record.TransactionVersion, g.cfg.Registry.ChainID()
+	tx.NotAfter = record.MillisOf(g.now().Add(txLife))
 	if _, err := rand.Read(tx.Nonce[:]); err != nil {
 		return nil, rats.Errorf(rats.Internal, "nonce: %w", err)
 	}

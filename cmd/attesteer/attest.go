@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -20,6 +21,9 @@ import (
 type attestFlags struct {
 	tee         string
 	reportData  string
+	key         string
+	challenge   bool
+	node        string
 	out         string
 	measurement string
 	signer      string
@@ -42,16 +46,25 @@ func (a *app) attestCommand() *cobra.Command {
 		Short: "Produce evidence: a quote of a simulated SGX enclave or TDX trust domain",
 		Long: `attest produces evidence bound to 64 bytes of report data. The TEE is simulated
 (sim-sgx or sim-tdx): its signatures are genuine, but its root's key is public,
-so only development networks and --trust-simulated take its word.`,
+so only development networks and --trust-simulated take its word.
+
+--key binds the enclave's own key, which can then withdraw its record: an Ed25519
+key as it is, another by the SHA-256 of FILE, which goes along to submit as
+--runtime-data. --challenge binds a recent block of a node's ledger, which shows
+that the evidence is fresh.`,
 		Example: `  attesteer attest --tee sim-sgx -o quote.bin
   attesteer attest --tee sim-sgx --sim-tcb OutOfDate --sim-debug --report-data 00ff -o quote.bin
-  attesteer attest --tee sim-tdx --sim-tcb TDRelaunchAdvised --sim-quote-version 5 -o quote.bin`,
+  attesteer attest --tee sim-tdx --sim-tcb TDRelaunchAdvised --sim-quote-version 5 -o quote.bin
+  attesteer attest --tee sim-sgx --key enclave.pem --challenge -o quote.bin`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.attest(f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.attest(cmd.Context(), f) },
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.tee, "tee", simSGX, "kind of enclave: sim-sgx or sim-tdx")
 	fl.StringVar(&f.reportData, "report-data", "", "up to 64 bytes in hex, filled up with zeros")
+	fl.StringVar(&f.key, "key", "", "PEM or DER file of the enclave's key, to be bound as report data")
+	fl.BoolVar(&f.challenge, "challenge", false, "bind a recent block of the node's ledger in the second half of the report data")
+	nodeFlag(fl, &f.node)
 	fl.StringVarP(&f.out, "out", "o", "", "file to write, - for standard output (required)")
 	fl.StringVar(&f.measurement, "sim-measurement", "", "MRENCLAVE (64 hex digits) or MRTD (96) of what is simulated (default: derived from a name)")
 	fl.StringVar(&f.signer, "sim-signer", "", "MRSIGNER of the simulated enclave, 64 hex digits (default: derived from a name; sim-sgx only)")
@@ -62,9 +75,13 @@ so only development networks and --trust-simulated take its word.`,
 	return cmd
 }
 
-func (a *app) attest(f attestFlags) error {
+func (a *app) attest(ctx context.Context, f attestFlags) error {
 	if f.out == "" {
 		return usagef("--out (-o) is missing: where should the evidence go?")
+	}
+	var err error
+	if f.reportData, err = a.bound(ctx, f); err != nil {
+		return err
 	}
 	quote, err := f.quote()
 	if err != nil {

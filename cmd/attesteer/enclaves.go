@@ -77,7 +77,7 @@ func (a *app) enclavesCommand() *cobra.Command {
 		Use: "enclaves", Short: "Look up recorded enclaves",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.enclavesList(), a.enclavesGet(), a.enclavesHistory(), a.enclavesProof())
+	cmd.AddCommand(a.enclavesList(), a.enclavesGet(), a.enclavesHistory(), a.enclavesProof(), a.enclavesWithdraw())
 	return cmd
 }
 
