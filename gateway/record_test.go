@@ -136,8 +136,8 @@ func TestEvidenceBecomesARecordThatCanBeLookedUpAndProven(t *testing.T) {
 		if err != nil || len(ch.Hash) != 64 || ch.Height == 0 || ch.Time == 0 {
 			t.Errorf("%+v, %v", ch, err)
 		}
-		for _, path := range []string{"/healthz", "/readyz"} {
-			if r := h.get(t, path); r.status != 200 || string(r.body) != `{"status":"ok"}` {
+		for path, want := range map[string]string{"/healthz": `{"status":"ok"}`, "/readyz": `{"status":"ok","reasons":[]}`} {
+			if r := h.get(t, path); r.status != 200 || string(r.body) != want {
 				t.Errorf("%s: %d %s", path, r.status, r.body)
 			}
 		}
