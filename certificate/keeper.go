@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,6 +151,3 @@ func (k *Keeper) SelfSigned() bool {
 	leaf := k.Leaf()
 	return string(leaf.RawIssuer) == string(leaf.RawSubject) && leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature) == nil
 }
-
-// errNoKey says that a self-made certificate has no key any more.
-var errNoKey = errors.New("the key of the self-made certificate is gone")

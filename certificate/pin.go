@@ -30,7 +30,8 @@ func (p Pin) String() string { return pinPrefix + base64.StdEncoding.EncodeToStr
 func ParsePin(text string) (Pin, error) {
 	encoded, ok := strings.CutPrefix(text, pinPrefix)
 	b, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if !ok || err != nil || len(b) != sha256.Size {
+	// The decoder passes over line ends; there is one way to write a pin.
+	if !ok || err != nil || len(b) != sha256.Size || Pin(b).String() != text {
 		return Pin{}, rats.Errorf(rats.Malformed, "%q is no pin: %s and 32 bytes in base64", text, pinPrefix)
 	}
 	return Pin(b), nil

@@ -168,7 +168,7 @@ func (s selfMade) makeKey(path string) (*ecdsa.PrivateKey, error) {
 	// A certificate without its key is not ours to replace: clients have pinned
 	// that key.
 	if _, err := os.Stat(filepath.Join(s.dir, CertFile)); err == nil {
-		return nil, secretfile.Fault(path, errNoKey)
+		return nil, secretfile.Fault(path, rats.Errorf(rats.NotFound, "the key of %s is gone: put it back, or delete that file too and have clients pin another key", CertFile))
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

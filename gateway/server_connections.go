@@ -63,10 +63,10 @@ func (b *Bounded) Accept() (net.Conn, error) {
 }
 
 // admit gives a connection its place, or returns nil.
-func (b *Bounded) admit(conn net.Conn) *place {
+func (b *Bounded) admit(conn net.Conn) *counted {
 	remote := conn.RemoteAddr().String()
 	who := network(remote)
-	p := &place{Conn: conn, of: b, who: who}
+	p := &counted{Conn: conn, of: b, who: who}
 	if peer, err := netip.ParseAddrPort(remote); err == nil {
 		p.uncounted = trusts(b.config.Proxies, peer.Addr())
 	}
@@ -92,7 +92,7 @@ func (b *Bounded) evict() bool {
 	if first == nil {
 		return false
 	}
-	p, ok := first.Value.(*place)
+	p, ok := first.Value.(*counted)
 	if !ok {
 		return false
 	}
@@ -102,7 +102,7 @@ func (b *Bounded) evict() bool {
 }
 
 // release frees a place, once. The caller holds mu.
-func (b *Bounded) release(p *place) {
+func (b *Bounded) release(p *counted) {
 	if p.free {
 		return
 	}
@@ -117,8 +117,8 @@ func (b *Bounded) release(p *place) {
 	}
 }
 
-// place is a connection that counts.
-type place struct {
+// counted is a connection that has a place.
+type counted struct {
 	net.Conn
 	of  *Bounded
 	who netip.Prefix
@@ -131,7 +131,7 @@ type place struct {
 }
 
 // Close implements [net.Conn].
-func (p *place) Close() error {
+func (p *counted) Close() error {
 	p.of.mu.Lock()
 	p.of.release(p)
 	p.of.mu.Unlock()
@@ -143,7 +143,7 @@ func noteState(conn net.Conn, state http.ConnState) {
 	if inner, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS
 		conn = inner.NetConn()
 	}
-	p, ok := conn.(*place)
+	p, ok := conn.(*counted)
 	if !ok {
 		return
 	}

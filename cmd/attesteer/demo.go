@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 
+	"github.com/attesteer/attesteer/certificate"
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/simtee"
@@ -21,15 +22,23 @@ type announcement struct {
 	Network string `json:"network"`
 	ChainID string `json:"chain_id"`
 	Genesis string `json:"genesis"`
+	// Pin names the key of its certificate, with TLS.
+	Pin string `json:"pin,omitempty"`
 	// Demo is the id of the record that --demo made.
 	Demo string `json:"demo,omitempty"`
 }
 
 // announce says that the node answers, and with --demo shows it off.
-func (a *app) announce(ctx context.Context, f serveFlags, h *house, url string) error {
+func (a *app) announce(ctx context.Context, f serveFlags, h *house, port *front) error {
+	url := port.url()
 	said := announcement{
 		Ready: true, URL: url, Network: f.network, ChainID: h.node.Registry().ChainID(),
 		Genesis: filepath.Join(f.home, "config", "genesis.json"),
+	}
+	if port.keeper != nil {
+		pin := certificate.PinOf(port.keeper.Leaf())
+		said.Pin = pin.String()
+		a.trust.pins = []certificate.Pin{pin} // the demonstration's client is this process
 	}
 	if f.demo {
 		id, err := a.demo(ctx, url)
@@ -46,6 +55,7 @@ func (a *app) announce(ctx context.Context, f serveFlags, h *house, url string) 
 		a.printf("%s\n", line)
 	}
 	a.sayf("ready: %s serves the %s network %s", url, said.Network, said.ChainID)
+	a.sayCertificate(port)
 	if said.Demo != "" {
 		a.sayDemo(said)
 	}

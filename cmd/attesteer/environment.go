@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/secretfile"
 )
 
 // environmentPrefix begins every variable that is this program's.
@@ -106,9 +106,11 @@ func (a *app) fromEnvironment(cmd *cobra.Command) error {
 		return first
 	}
 	if node := cmd.Flags().Lookup("node"); node != nil && node.Annotations[tokenAnnotation] != nil {
-		a.token, first = a.secret(tokenVariable)
+		if a.token, first = a.secret(tokenVariable); first != nil {
+			return first
+		}
 	}
-	return first
+	return a.readTrust(cmd.Flags(), "node", "jwks")
 }
 
 func annotate(f *pflag.Flag, key, value string) {
@@ -127,9 +129,12 @@ func originOf(f *pflag.Flag) string {
 	return ""
 }
 
+// maxSecret bounds a file that holds one, in bytes.
+const maxSecret = 64 << 10
+
 // secret returns a secret from the variable name, or from the file that
-// name_FILE names; empty if neither is set. Others than the owner and the group
-// must not be able to read that file, and the group not to write it: container
+// name_FILE names; empty if neither is set. Nobody but its owner may use that
+// file; if it is not this process's own, the group may read it, since container
 // engines hand secrets to a process's group.
 func (a *app) secret(name string) (string, error) {
 	value, path := a.getenv(name), a.getenv(name+"_FILE")
@@ -139,16 +144,12 @@ func (a *app) secret(name string) (string, error) {
 	case value != "":
 		return "", usagef("%s and %s_FILE are both set: which one is meant?", name, name)
 	}
-	st, err := os.Stat(path)
-	if err != nil {
-		return "", fileError("read", path, err)
-	}
-	if st.Mode().Perm()&0o027 != 0 {
-		return "", hinted{usagef("%s: %w", path, errors.New("others may read it, or its group change it")), "chmod 600 " + path}
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", fileError("read", path, err)
+	b, _, err := secretfile.ReadHanded(path, maxSecret)
+	switch {
+	case errors.Is(err, secretfile.ErrMode):
+		return "", err
+	case err != nil:
+		return "", fileError("read", path, errors.Unwrap(err))
 	}
 	if value = strings.TrimSpace(string(b)); value == "" {
 		return "", rats.Errorf(rats.Malformed, "%s, named by %s_FILE, is empty", path, name)

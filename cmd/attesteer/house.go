@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"sync"
 	"time"
@@ -118,7 +117,7 @@ func (h *house) close() error {
 		errs = append(errs, h.index.Close())
 	}
 	if h.node != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), drain)
+		ctx, cancel := context.WithTimeout(context.Background(), ledgerStop)
 		defer cancel()
 		errs = append(errs, h.node.Stop(ctx))
 	}
@@ -214,34 +213,35 @@ func (s *importedFolder) Endorsements(ctx context.Context, needs []attesteer.Nee
 	return s.folder.Endorsements(ctx, needs, at)
 }
 
-// runHouse serves until ctx ends, then drains: no new calls, those begun are
-// finished, then index and ledger are closed.
-func (a *app) runHouse(ctx context.Context, f serveFlags, h *house, listener net.Listener, logger *slog.Logger) error {
-	server := gateway.Server(h.gateway)
-	server.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	url := address(f, listener)
-	err := a.announce(ctx, f, h, url)
+// runHouse serves until ctx ends, then drains: first it says that no more
+// callers should be sent here, then it takes no new calls and finishes those
+// begun, then it closes index and ledger.
+func (a *app) runHouse(ctx context.Context, f serveFlags, h *house, port *front, logger *slog.Logger) error {
+	served := port.serve(h.gateway, logger)
+	err := a.announce(ctx, f, h, port)
 	if err == nil {
 		a.notify(notifyReady)
 		select {
 		case <-ctx.Done():
 			a.notify(notifyStopping)
+			h.gateway.Leave()
 			a.sayf("stopping: finishing what was begun")
+			select {
+			case <-time.After(f.drainDelay):
+			case err = <-served:
+			}
 		case err = <-served:
 		case <-h.node.Failed():
 			err = h.node.Err()
 		}
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.drain)
 	defer cancel()
-	shut := server.Shutdown(stop)
-	if errors.Is(shut, context.DeadlineExceeded) {
-		shut = server.Close()
+	cut, shut := port.shutdown(stop)
+	// That does not wait for WebSockets: what they were asked is answered first.
+	if h.gateway.Drain(stop) != nil || cut {
+		a.sayf("warning: what was not finished in %v was cut off", f.drain)
 	}
-	// Shutdown does not wait for WebSockets: what they were asked is answered first.
-	shut = errors.Join(shut, h.gateway.Drain(stop))
 	if err := errors.Join(err, shut, h.close()); err != nil {
 		return err
 	}

@@ -3,12 +3,18 @@
 package main
 
 import (
+	"crypto/x509"
+	"errors"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/attesteer/attesteer/certificate"
 	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/secretfile"
 )
 
 // Where a node of one's own listens.
@@ -20,9 +26,88 @@ const (
 // requestTimeout bounds a call to a node; a submission waits for its block.
 const requestTimeout = 60 * time.Second
 
+const (
+	idleConnection  = 90 * time.Second
+	maxRedirections = 10
+)
+
 func nodeFlag(fl *pflag.FlagSet, node *string) {
 	fl.StringVar(node, "node", defaultNode, "address of a node's API")
 	annotate(fl.Lookup("node"), tokenAnnotation, "sent")
+	trustFlags(fl)
+}
+
+// trustFlags are those that say whom to believe that it is the node. Their
+// values are read by [app.readTrust].
+func trustFlags(fl *pflag.FlagSet) {
+	fl.String("node-ca", "", "certificates in PEM, one of which has to vouch for the node's (default: those that the system trusts)")
+	fl.StringSlice("node-pin", nil, "SHA-256 of the key that the node has to have, as sha256//BASE64 (repeatable: one of them)")
+}
+
+// nodeTrust is which nodes are believed to be who they are: beside what the
+// system trusts, or in its place.
+type nodeTrust struct {
+	pins  []certificate.Pin
+	roots *x509.CertPool
+}
+
+// readTrust reads what [trustFlags] say, for the addresses in the flags that
+// are named.
+func (a *app) readTrust(fl *pflag.FlagSet, addresses ...string) error {
+	ca, err := fl.GetString("node-ca")
+	if err != nil {
+		return nil // this command has none
+	}
+	pins, err := fl.GetStringSlice("node-pin")
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	for _, text := range pins {
+		pin, err := certificate.ParsePin(text)
+		if err != nil {
+			return usagef("--node-pin: %w", err)
+		}
+		a.trust.pins = append(a.trust.pins, pin)
+	}
+	if ca != "" {
+		b, err := os.ReadFile(ca)
+		if err != nil {
+			return fileError("read", ca, err)
+		}
+		if a.trust.roots, err = certificate.ParseRoots(b); err != nil {
+			return secretfile.Fault(ca, err)
+		}
+	}
+	if ca == "" && len(pins) == 0 {
+		return nil
+	}
+	for _, name := range addresses {
+		if at := fl.Lookup(name); at != nil && strings.HasPrefix(at.Value.String(), "http://") {
+			return usagef("--%s %s: there is no key to look at without https", name, at.Value)
+		}
+	}
+	return nil
+}
+
+// transport returns what calls of nodes go through.
+func (a *app) transport() *http.Transport {
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: idleConnection,
+		TLSClientConfig: certificate.ClientConfig(a.trust.pins, a.trust.roots),
+	}
+	return t
+}
+
+// staySecure refuses to be sent from https to where anyone may listen.
+func staySecure(next *http.Request, via []*http.Request) error {
+	switch {
+	case len(via) >= maxRedirections:
+		return errors.New("too many redirections")
+	case via[0].URL.Scheme == "https" && next.URL.Scheme != "https":
+		return errors.New("redirected from https to " + next.URL.Scheme)
+	default:
+		return nil
+	}
 }
 
 // dial returns a client of a node. The token came from the environment, since a
@@ -32,5 +117,7 @@ func (a *app) dial(node string) *client.Client {
 	if token == "" {
 		token = "dev"
 	}
-	return client.New(node, token, &http.Client{Timeout: requestTimeout})
+	return client.New(node, token, &http.Client{
+		Timeout: requestTimeout, Transport: a.transport(), CheckRedirect: staySecure,
+	})
 }

@@ -60,6 +60,8 @@ type app struct {
 	asJSON  bool
 	// token is what nodes are sent; empty for none in particular.
 	token string
+	// trust is which nodes are believed to be who they are.
+	trust nodeTrust
 }
 
 // run runs one command line and returns the exit code.
@@ -120,16 +122,18 @@ func (a *app) finish(ctx context.Context, err error) int {
 	}
 	a.sayf("error: %s", strings.TrimSpace(err.Error()))
 	var h hinted
-	if errors.As(err, &h) {
-		a.sayf("hint: %s", h.hint)
-	} else if path := openSecret(err); path != "" {
-		a.sayf("hint: chmod 600 %s", path)
-	}
 	var usage usageError
-	if errors.As(err, &usage) || !a.running {
-		if h.hint == "" {
-			a.sayf("hint: attesteer --help lists the commands, attesteer COMMAND --help its flags")
-		}
+	open := openSecret(err)
+	wrong := errors.As(err, &usage) || !a.running || open != ""
+	switch {
+	case errors.As(err, &h):
+		a.sayf("hint: %s", h.hint)
+	case open != "":
+		a.sayf("hint: chmod 600 %s", open)
+	case wrong:
+		a.sayf("hint: attesteer --help lists the commands, attesteer COMMAND --help its flags")
+	}
+	if wrong {
 		return exitUsage
 	}
 	var e *rats.Error

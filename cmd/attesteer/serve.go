@@ -4,15 +4,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,15 +16,13 @@ import (
 	"github.com/attesteer/attesteer/ledger"
 )
 
-// drain is how long a node that is told to stop finishes what it has begun.
-const drain = 10 * time.Second
+// ledgerStop is how long the ledger may take to stop.
+const ledgerStop = 10 * time.Second
 
 type serveFlags struct {
+	frontFlags
 	home         string
 	network      string
-	listen       string
-	tlsCert      string
-	tlsKey       string
 	clock        string
 	endorsements []string
 	archive      bool
@@ -87,9 +80,7 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.home, "home", a.defaultHome(), "folder for keys, genesis and data")
 	fl.StringVar(&f.network, "network", "", "dev, test or main (default: the home's; dev for a new one)")
-	fl.StringVar(&f.listen, "listen", defaultListen, "address for API and pages; port 0 picks a free one")
-	fl.StringVar(&f.tlsCert, "tls-cert", "", "certificate chain in PEM, to serve https and wss")
-	fl.StringVar(&f.tlsKey, "tls-key", "", "private key in PEM")
+	f.register(cmd, defaultListen)
 	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")
 	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, or URL of a PCS or PCCS, to publish from when evidence needs them (repeatable)")
 	fl.BoolVar(&f.archive, "archive", false, "keep all blocks and evidence (this version keeps them always)")
@@ -123,8 +114,8 @@ func (f serveFlags) check() (clock time.Time, err error) {
 	default:
 		return clock, usagef("--network: %q is neither dev, test nor main", f.network)
 	}
-	if (f.tlsCert == "") != (f.tlsKey == "") {
-		return clock, usagef("--tls-cert and --tls-key go together")
+	if err := f.frontFlags.check(); err != nil {
+		return clock, err
 	}
 	if f.demo && f.network != "dev" {
 		return clock, usagef("--demo simulates an enclave: that takes --network dev")
@@ -148,11 +139,11 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	// The port is taken first: to fail on it after the ledger is up would cost
 	// the operator a start.
-	listener, err := listen(f)
+	port, err := openFront(f.frontFlags, f.home)
 	if err != nil {
 		return err
 	}
-	defer listener.Close() //nolint:errcheck // closed by the server too
+	defer port.close() // the server does so too
 	level := slog.LevelInfo
 	if f.verbose {
 		level = slog.LevelDebug
@@ -162,43 +153,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.runHouse(ctx, f, h, listener, logger)
-}
-
-// listen takes the port, with TLS where a certificate is given.
-func listen(f serveFlags) (net.Listener, error) {
-	var config *tls.Config
-	if f.tlsCert != "" {
-		cert, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
-		if err != nil {
-			return nil, fileError("use", f.tlsCert, err)
-		}
-		config = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	}
-	l, err := net.Listen("tcp", f.listen)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, hinted{fileFault{"listen on", f.listen, errors.New("the address is in use")}, "choose another with --listen, or stop the process that has it"}
-	case err != nil:
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
-		}
-		return nil, fileFault{"listen on", f.listen, err}
-	}
-	if config != nil {
-		l = tls.NewListener(l, config)
-	}
-	return l, nil
-}
-
-// address returns the URL under which a listener answers.
-func address(f serveFlags, l net.Listener) string {
-	scheme := "http://"
-	if f.tlsCert != "" {
-		scheme = "https://"
-	}
-	return scheme + strings.Replace(l.Addr().String(), "[::]", "127.0.0.1", 1)
+	return a.runHouse(ctx, f, h, port, logger)
 }
 
 // folderStamp tells whether a folder's list of files changed.
