@@ -110,6 +110,12 @@ func load(store Store) (*state, error) {
 		return nil, rats.Errorf(rats.Unsupported, "the stored state is of version %d of the state machine, and this program has version %d: "+
 			"it takes a program of that version, or a new ledger", max(st.Version, 1), StateVersion)
 	}
+	return st, st.fill(store)
+}
+
+// fill makes of the entries in a store what st lacks beside its meta, and holds
+// it against the hash of the state.
+func (st *state) fill(store Store) error {
 	base := newLayer(store)
 	for _, entry := range []struct {
 		name string
@@ -118,22 +124,23 @@ func load(store Store) (*state, error) {
 	}{{"genesis", record.GenesisKey(), &st.genesis}, {"ledger time", record.TimeKey(), &st.time}} {
 		ok, err := base.read(entry.key, entry.into)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !ok {
-			return nil, rats.Errorf(rats.Internal, "state: no %s: the store is damaged", entry.name)
+			return rats.Errorf(rats.Internal, "state: no %s: the store is damaged", entry.name)
 		}
 	}
 	if err := st.rebuild(store); err != nil {
-		return nil, err
+		return err
 	}
+	var err error
 	if st.logRoot, err = st.Past.root(); err != nil {
-		return nil, err
+		return err
 	}
 	if got := record.AppHash(st.tree.Root(), st.logRoot, st.Past.Size); got != st.AppHash {
-		return nil, rats.Errorf(rats.Internal, "state: the store does not hold the state of height %d: it is damaged", st.Height)
+		return rats.Errorf(rats.Internal, "state: the store does not hold the state of height %d: it is damaged", st.Height)
 	}
-	return st, nil
+	return nil
 }
 
 // rebuild makes the Merkle map and the shelf of endorsements from the entries.

@@ -64,6 +64,9 @@ func (s *shelf) load(store Store, value []byte) error {
 	if err != nil {
 		return err
 	}
+	if sha256.Sum256(raw) != entry.Envelope {
+		return rats.Errorf(rats.Internal, "the store does not hold endorsement %x as it was taken", entry.SHA256)
+	}
 	var e rats.Endorsement
 	if err := record.Unmarshal(raw, &e); err != nil {
 		return err
