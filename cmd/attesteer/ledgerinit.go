@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -111,7 +110,7 @@ func (f ledgerInitFlags) check() error {
 
 // config returns what a chain begins with.
 func (f ledgerInitFlags) config(home string) (ledger.Config, error) {
-	clock, err := serveFlags{network: f.network, clock: f.clock, earLifetime: time.Minute}.check()
+	clock, err := checkNetwork(f.network, f.clock)
 	if err != nil {
 		return ledger.Config{}, err
 	}

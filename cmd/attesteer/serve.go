@@ -109,10 +109,8 @@ func networkOf(home string) string {
 }
 
 func (f serveFlags) check() (clock time.Time, err error) {
-	switch f.network {
-	case "dev", "test", "main":
-	default:
-		return clock, usagef("--network: %q is neither dev, test nor main", f.network)
+	if clock, err = checkNetwork(f.network, f.clock); err != nil {
+		return clock, err
 	}
 	if err := f.frontFlags.check(); err != nil {
 		return clock, err
@@ -123,13 +121,24 @@ func (f serveFlags) check() (clock time.Time, err error) {
 	if f.earLifetime < time.Second || f.earLifetime > ear.MaxLifetime {
 		return clock, usagef("--ear-lifetime: %v is not between 1s and %v", f.earLifetime, ear.MaxLifetime)
 	}
-	if f.clock == "" {
-		return clock, nil
+	return clock, nil
+}
+
+// checkNetwork checks which network a node is for, and the time at which a new
+// one starts.
+func checkNetwork(network, clock string) (time.Time, error) {
+	switch network {
+	case "dev", "test", "main":
+	default:
+		return time.Time{}, usagef("--network: %q is neither dev, test nor main", network)
 	}
-	if f.network != "dev" {
-		return clock, usagef("--clock sets another time than the world's: that takes --network dev")
+	if clock == "" {
+		return time.Time{}, nil
 	}
-	return parseTime("--clock", f.clock)
+	if network != "dev" {
+		return time.Time{}, usagef("--clock sets another time than the world's: that takes --network dev")
+	}
+	return parseTime("--clock", clock)
 }
 
 func (a *app) serve(ctx context.Context, f serveFlags) error {
