@@ -26,7 +26,9 @@ type Store interface {
 // Write sets a key, or removes it when Value is nil.
 type Write struct{ Key, Value []byte }
 
-// Kinds of keys in the store, by their first byte.
+// Kinds of keys in the store, by their first byte. Each is either a part of the
+// state (see [Parts]), or derived from one when a state is restored (see indexes
+// and [Restoration]).
 const (
 	spaceMap         = 'm' // map key → value: what the Merkle map commits to
 	spaceEvidence    = 'd' // SHA-256 → evidence
