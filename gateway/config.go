@@ -61,6 +61,7 @@ type Validator struct {
 // Registry answers from the ledger's committed state. It is safe for
 // concurrent use.
 type Registry interface {
+	EventLog
 	// Record fails with [rats.NotFound].
 	Record(id record.ID) (record.Record, error)
 	// History returns a record's events, oldest first.
@@ -136,14 +137,14 @@ type Config struct {
 	// original's clients send none.
 	Network string
 	Tokens  Tokens
-	// TokenAdmin serves the calls that make and revoke tokens; nil serves none.
 	// Pool, ShieldingKey and PublicURL are what the compatible author_* methods
 	// stand on; those that lack theirs answer that they are unsupported.
 	Pool Pool
 	// ShieldingKey is the one to which callers encrypt, of [client.ShieldingBits].
 	ShieldingKey *rsa.PrivateKey
 	// PublicURL is where the node can be reached from outside.
-	PublicURL  string
+	PublicURL string
+	// TokenAdmin serves the calls that make and revoke tokens; nil serves none.
 	TokenAdmin TokenAdmin
 	// EAR holds the keys of signed results; nil signs none.
 	EAR *ear.Ring
@@ -173,6 +174,8 @@ type Config struct {
 	// Rate bounds what callers without a token may ask for; its zero value sets
 	// no bound on dev, and [DefaultRate] elsewhere.
 	Rate Rate
+	// Streams bounds the event streams that are open at once.
+	Streams Streams
 }
 
 // maxBody is the usual bound of a body: the largest transaction, in base64,

@@ -26,7 +26,9 @@ type Gateway struct {
 	csrf      *http.CrossOriginProtection
 	farewell  *farewell
 	// began is when it was made.
-	began time.Time
+	began   time.Time
+	feed    *feed
+	streams *streams
 }
 
 var _ http.Handler = (*Gateway)(nil)
@@ -41,6 +43,7 @@ func New(cfg Config) (*Gateway, error) {
 		cfg: cfg, log: slog.New(named{cfg.Logger.Handler()}), mux: http.NewServeMux(), began: cfg.Now(),
 		limiter: newLimiter(cfg.Rate, cfg.Now), supplied: newSupplied(cfg.Now),
 		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(), farewell: newFarewell(),
+		feed: newFeed(cfg.Registry), streams: newStreams(cfg.Streams),
 	}
 	g.rpc = newRPC(g)
 	g.api = g.describe()

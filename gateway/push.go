@@ -67,6 +67,8 @@ type pushes struct {
 	waiting map[string][]*subscription
 	queue   [][]byte
 	bytes   int
+	// taken is closed when a message leaves the queue; nil where nobody waits for it.
+	taken chan struct{}
 	// begun: writer and watch were started.
 	begun bool
 	// ended: nobody subscribes any more; closed: nothing is queued any more.
@@ -168,6 +170,11 @@ func (p *pushes) unsubscribe(id string) bool {
 func (p *pushes) send(msg []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.enqueue(msg)
+}
+
+// enqueue is send; the caller holds mu.
+func (p *pushes) enqueue(msg []byte) error {
 	if p.closed {
 		return rats.Errorf(rats.Internal, "the connection has ended")
 	}
@@ -231,6 +238,7 @@ func (p *pushes) discard() {
 // drop is discard; the caller holds mu.
 func (p *pushes) drop() {
 	p.closed, p.queue, p.bytes = true, nil, 0
+	p.take()
 	p.cancel()
 	p.tell()
 }
@@ -279,6 +287,7 @@ func (p *pushes) next() (msg []byte, more bool) {
 	msg = p.queue[0]
 	p.queue[0] = nil
 	p.queue, p.bytes = p.queue[1:], p.bytes-len(msg)
+	p.take()
 	return msg, true
 }
 
