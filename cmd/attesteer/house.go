@@ -40,9 +40,9 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if err != nil {
 		return nil, fileError("use", f.home, err)
 	}
-	key, err := ledger.LoadRegistrarKey(home)
+	key, shielding, err := nodeKeys(home)
 	if err != nil {
-		return nil, homeError(err)
+		return nil, err
 	}
 	tokens, err := openTokens(home)
 	if err != nil {
@@ -84,6 +84,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	config := gateway.Config{
 		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
 		Network: f.network, Logger: logger, Version: version().version,
+		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
 		EAR: keys, EARLifetime: f.earLifetime,
 		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
 		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Network: f.network, Log: logger}),

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -23,6 +24,7 @@ type serveFlags struct {
 	frontFlags
 	home         string
 	network      string
+	publicURL    string
 	clock        string
 	endorsements []string
 	archive      bool
@@ -81,6 +83,7 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 	fl.StringVar(&f.home, "home", a.defaultHome(), "folder for keys, genesis and data")
 	fl.StringVar(&f.network, "network", "", "dev, test or main (default: the home's; dev for a new one)")
 	f.register(cmd, defaultListen)
+	fl.StringVar(&f.publicURL, "public-url", "", "where the node can be reached from outside, as author_getUntrustedUrl answers it (default: where it listens)")
 	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")
 	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, or URL of a PCS or PCCS, to publish from when evidence needs them (repeatable)")
 	fl.BoolVar(&f.archive, "archive", false, "keep all blocks and evidence (this version keeps them always)")
@@ -113,6 +116,9 @@ func (f serveFlags) check() (clock time.Time, err error) {
 		return clock, err
 	}
 	if err := f.frontFlags.check(); err != nil {
+		return clock, err
+	}
+	if err := checkPublicURL(f.publicURL); err != nil {
 		return clock, err
 	}
 	if f.demo && f.network != "dev" {
@@ -153,6 +159,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 		return err
 	}
 	defer port.close() // the server does so too
+	f.publicURL = cmp.Or(f.publicURL, socketURL(port.url()))
 	level := slog.LevelInfo
 	if f.verbose {
 		level = slog.LevelDebug

@@ -31,7 +31,7 @@ func (l ledgerOf) Status(ctx context.Context) (gateway.Status, error) {
 		return gateway.Status{}, err
 	}
 	out := gateway.Status{
-		ChainID: s.ChainID, Height: s.Height, AppHash: s.AppHash, Time: s.Time, CatchingUp: s.CatchingUp,
+		ChainID: s.ChainID, GenesisHash: l.node.GenesisHash(), Height: s.Height, AppHash: s.AppHash, Time: s.Time, CatchingUp: s.CatchingUp,
 	}
 	out.BlockHeight, out.Block, out.Peers = s.BlockHeight, s.Block, s.Peers
 	for _, v := range s.Validators {
