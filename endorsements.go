@@ -3,6 +3,7 @@
 package attesteer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/attesteer/attesteer/dcap"
@@ -62,6 +63,38 @@ func (en *Endorsements) WithStandard(tee rats.TEE, number uint32) *Endorsements 
 	}
 	out.dcap = en.set().WithStandard(tee, number)
 	return out
+}
+
+// WithBinding returns the collection with the rule by which a ledger chooses
+// among TCB evaluations where no policy names one: number N binds once delay has
+// passed since the TCB recovery that led to it, by the newest list of numbers in
+// the collection, unlisted ones at once; the highest binding number that TCB
+// info and identity share is used, and while none binds the lowest shared.
+func (en *Endorsements) WithBinding(delay time.Duration) *Endorsements {
+	out := &Endorsements{}
+	if en != nil {
+		out.items = en.items
+	}
+	out.dcap = en.set().WithBinding(delay)
+	return out
+}
+
+// Binding returns when the evaluation numbers bind that the lists in the
+// collection name, by that rule.
+func (en *Endorsements) Binding(delay time.Duration) []time.Time {
+	var out []time.Time
+	for _, s := range en.set().Statements() {
+		if list := s.NumberList(); list != nil {
+			out = append(out, list.Binds(delay)...)
+		}
+	}
+	return out
+}
+
+// SaysTheSame reports whether each statement of the collection says the same as
+// the one in its place in another, but for dates.
+func (en *Endorsements) SaysTheSame(other *Endorsements) bool {
+	return slices.EqualFunc(en.set().Statements(), other.set().Statements(), (*dcap.Statement).SaysTheSame)
 }
 
 // Items returns what was parsed, in its order. Bodies and certificates are the

@@ -52,6 +52,12 @@ type Result struct {
 	// the innermost signature: it names this piece of evidence whatever
 	// envelope, padding or equivalent signature it arrives in.
 	ReplayKey [32]byte `json:"-"`
+	// Inputs are what [Reappraise] goes by; nil until every signature of the
+	// evidence is verified.
+	Inputs *Inputs `json:"-"`
+	// Forecast is a fall of status that published data make certain, nil where
+	// there is none, or no rule by which evaluations bind.
+	Forecast *Forecast `json:"-"`
 	// Platform identifies the machine for quotas (SGX, TDX: the PCK certificate's
 	// serial number); empty until the chain is verified.
 	Platform []byte `json:"-"`
@@ -87,6 +93,8 @@ type UsedEndorsement struct {
 	SHA256     Hex                  `json:"sha256"`
 	Issued     time.Time            `json:"issued"`
 	NextUpdate time.Time            `json:"next_update"`
+	// Key is its place among endorsements that say the same kind of thing.
+	Key rats.EndorsementKey `json:"-"`
 }
 
 // PCK is what the vendor certifies of a platform in its PCK certificate (Intel

@@ -49,7 +49,7 @@ func (v *Verifier) Verify(ev Evidence, en *Endorsements, p Policy, at time.Time)
 			rejection = c.err.In(c.Name, c.Spec)
 		}
 	}
-	r.Tier = tierOf(r, a.Err)
+	r.Tier = tier(a.TCB, r.BuildMode, a.Err)
 	if rejection != nil {
 		r.Kind = rejection.Kind
 		return r, rejection
@@ -73,13 +73,11 @@ func describe(in *parsed, a *dcap.Appraisal, at time.Time) *Result {
 		r.TrustRoot = &root
 		r.PCK = pckOf(a)
 	}
-	digests := make([][32]byte, len(a.Used))
-	for i, s := range a.Used {
-		digests[i] = s.Digest()
-		r.Endorsements[i] = UsedEndorsement{
-			Kind: s.Key().Kind, SHA256: digests[i][:], Issued: s.Issued(), NextUpdate: s.NextUpdate(),
-		}
+	used(r.Endorsements, a)
+	if a.Inputs != nil {
+		r.Inputs = &Inputs{DCAP: a.Inputs, BuildMode: r.BuildMode}
 	}
+	r.Forecast = a.Forecast
 	if !a.ValidUntil.IsZero() {
 		from, until := a.ValidFrom, a.ValidUntil
 		r.ValidFrom, r.ValidUntil = &from, &until
@@ -88,6 +86,17 @@ func describe(in *parsed, a *dcap.Appraisal, at time.Time) *Result {
 		r.TCB = tcbOf(a)
 	}
 	return r
+}
+
+// used names the endorsements that an appraisal rests on.
+func used(out []UsedEndorsement, a *dcap.Appraisal) {
+	digests := make([][32]byte, len(a.Used))
+	for i, s := range a.Used {
+		digests[i] = s.Digest()
+		out[i] = UsedEndorsement{
+			Kind: s.Key().Kind, SHA256: digests[i][:], Issued: s.Issued(), NextUpdate: s.NextUpdate(), Key: s.Key(),
+		}
+	}
 }
 
 func pckOf(a *dcap.Appraisal) *PCK {
@@ -125,12 +134,12 @@ func tcbOf(a *dcap.Appraisal) *TCB {
 	return t
 }
 
-// tierOf says how the facts stand: undecided is none, not genuine is
+// tier says how the facts stand: undecided is none, not genuine is
 // contraindicated, and the rest follows status and build mode.
-func tierOf(r *Result, failure *rats.Error) rats.Tier {
+func tier(t *dcap.TCB, mode rats.BuildMode, failure *rats.Error) rats.Tier {
 	switch {
-	case failure == nil && r.TCB != nil:
-		return rats.TierOf(r.TCB.Status, r.BuildMode)
+	case failure == nil && t != nil:
+		return rats.TierOf(t.Status, mode)
 	case failure != nil && failure.Kind.ExitCode() == rats.BadSignature.ExitCode():
 		return rats.Contraindicated
 	default:

@@ -5,7 +5,7 @@ package dcap
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -39,6 +39,9 @@ type Appraisal struct {
 	// empty until every signature up to the quote's own is verified, so that
 	// nobody can speak for another's platform by copying its certificates.
 	PCKSerial []byte
+	// Inputs are what [Reappraise] goes by, nil until every signature of the
+	// evidence is verified.
+	Inputs *Inputs
 	// TCB is nil while endorsements leave it undecided, and where the quoting
 	// enclave or the TDX module is not the one that its identity describes.
 	TCB *TCB
@@ -48,6 +51,9 @@ type Appraisal struct {
 	// ValidFrom and ValidUntil are the latest start and earliest end over all
 	// certificates and statements used; zero while undecided.
 	ValidFrom, ValidUntil time.Time
+	// Forecast is set where the set has a rule of binding (see [Set.WithBinding])
+	// and an evaluation that is still to bind has the status fall.
+	Forecast *Forecast
 }
 
 // tagReplay separates replay keys from all other hashes.
@@ -80,7 +86,7 @@ func Needs(q *quote.Quote) (Need, error) {
 	if err != nil {
 		return Need{}, err
 	}
-	return Need{TEE: q.TEE, FMSPC: c.ext.FMSPC, PCEID: c.ext.PCEID, CA: c.scope}, nil
+	return Need{TEE: q.TEE, FMSPC: c.ext.FMSPC, PCEID: c.ext.PCEID, CA: hex.EncodeToString(c.ca256[:])}, nil
 }
 
 // appraisal is one appraisal at work.
@@ -96,7 +102,12 @@ type appraisal struct {
 	memo  *Facts
 	chain *chain
 	root  *root
-	out   *Appraisal
+	// in is what endorsements are held against.
+	in     *Inputs
+	device [2]judged
+	// toCome are the evaluations that are still to bind, the next first.
+	toCome []evaluation
+	out    *Appraisal
 
 	info, identity, rootCRL, pckCRL *Statement
 }
@@ -104,16 +115,22 @@ type appraisal struct {
 // Appraise judges q by the statements of set at a time. It always returns an
 // appraisal; its Err says whether, and why, q is not genuine or undecided.
 func Appraise(q *quote.Quote, set *Set, opt Options, at time.Time) *Appraisal {
-	if set == nil {
-		set = NewSet()
-	}
-	a := &appraisal{journal: newJournal(), q: q, set: set, opt: opt, at: at, memo: opt.Facts, out: &Appraisal{}}
-	if a.memo == nil {
-		a.memo = forOnce()
-	}
+	a := newAppraisal(set, opt, at)
+	a.q = q
 	a.run()
 	a.out.Checks, a.out.Err = a.checks, a.first
 	return a.out
+}
+
+func newAppraisal(set *Set, opt Options, at time.Time) *appraisal {
+	if set == nil {
+		set = NewSet()
+	}
+	a := &appraisal{journal: newJournal(), set: set, opt: opt, at: at, memo: opt.Facts, out: &Appraisal{}}
+	if a.memo == nil {
+		a.memo = forOnce()
+	}
+	return a
 }
 
 func (a *appraisal) run() {
@@ -137,7 +154,14 @@ func (a *appraisal) run() {
 	if !genuine {
 		return
 	}
-	a.out.PCKSerial = a.chain.pck.SerialNumber.Bytes()
+	a.in = inputsOf(a.q, a.chain, a.root.Name)
+	a.out.PCKSerial, a.out.Inputs = a.in.PCK.Serial, a.in
+	a.endorse()
+}
+
+// endorse judges the inputs by the endorsements.
+func (a *appraisal) endorse() {
+	a.device = a.in.device()
 	if !a.choose() {
 		return
 	}
@@ -146,12 +170,13 @@ func (a *appraisal) run() {
 	info, id := a.info.tcbInfo, a.identity.identity
 	a.out.Used = []*Statement{a.info, a.identity, a.rootCRL, a.pckCRL}
 	a.window()
-	described := a.judge(checkQEIdentity, matchIdentity(&a.q.QEReport, id))
-	if a.q.TD != nil {
-		described = a.judge(checkModule, matchModule(a.q.TD, info)) && described
+	described := a.judge(checkQEIdentity, matchIdentity(&a.in.QE, id))
+	if a.in.TD != nil {
+		described = a.judge(checkModule, matchModule(a.in.TD, info)) && described
 	}
 	if described {
-		a.out.TCB = evaluate(&a.chain.ext, a.q, info, id)
+		a.out.TCB = evaluate(a.in, info, id)
+		a.out.Forecast = a.forecast()
 	}
 }
 
@@ -228,14 +253,17 @@ func (a *appraisal) verifyQEBinding() error {
 // checkRevocation holds the PCK certificate, its CA and the TCB signing
 // certificates against the lists.
 func (a *appraisal) checkRevocation() error {
+	signing := func(s *Statement) judged {
+		return judged{name: s.issuer.Subject.CommonName, serial: s.issuer.SerialNumber}
+	}
 	for _, c := range []struct {
 		list *Statement
-		cert *x509.Certificate
+		cert judged
 	}{
-		{a.rootCRL, a.chain.ca}, {a.pckCRL, a.chain.pck}, {a.rootCRL, a.info.issuer}, {a.rootCRL, a.identity.issuer},
+		{a.rootCRL, a.device[1]}, {a.pckCRL, a.device[0]}, {a.rootCRL, signing(a.info)}, {a.rootCRL, signing(a.identity)},
 	} {
-		if revoked(c.list.crl, c.cert.SerialNumber) {
-			return rats.Errorf(rats.Revoked, "certificate %q, serial %x, is revoked", c.cert.Subject.CommonName, c.cert.SerialNumber)
+		if revoked(c.list.crl, c.cert.serial) {
+			return rats.Errorf(rats.Revoked, "certificate %q, serial %x, is revoked", c.cert.name, c.cert.serial)
 		}
 	}
 	return nil
@@ -244,12 +272,13 @@ func (a *appraisal) checkRevocation() error {
 // checkValidity: the certificates that vouch for the evidence hold at the time,
 // both ends included. The root is a key and has no time.
 func (a *appraisal) checkValidity() error {
-	for _, c := range []*x509.Certificate{a.chain.pck, a.chain.ca} {
-		if a.at.Before(c.NotBefore) {
-			return rats.Errorf(rats.Expired, "certificate %q is not yet valid: from %s", c.Subject.CommonName, c.NotBefore.UTC().Format(time.RFC3339))
+	for _, c := range a.device {
+		from, until := c.Window()
+		if a.at.Before(from) {
+			return rats.Errorf(rats.Expired, "certificate %q is not yet valid: from %s", c.name, from.Format(time.RFC3339))
 		}
-		if a.at.After(c.NotAfter) {
-			return rats.Errorf(rats.Expired, "certificate %q expired at %s", c.Subject.CommonName, c.NotAfter.UTC().Format(time.RFC3339))
+		if a.at.After(until) {
+			return rats.Errorf(rats.Expired, "certificate %q expired at %s", c.name, until.Format(time.RFC3339))
 		}
 	}
 	return nil
@@ -257,8 +286,7 @@ func (a *appraisal) checkValidity() error {
 
 // window is that of everything that was used.
 func (a *appraisal) window() {
-	from, until := a.chain.pck.NotBefore.UTC(), a.chain.pck.NotAfter.UTC()
-	from, until = later(from, a.chain.ca.NotBefore.UTC()), earlier(until, a.chain.ca.NotAfter.UTC())
+	from, until := a.in.DeviceWindow()
 	for _, s := range a.out.Used {
 		f, u := s.Window()
 		from, until = later(from, f), earlier(until, u)

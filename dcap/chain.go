@@ -26,8 +26,9 @@ type chain struct {
 	anchor anchor
 
 	ext PCKExtension
-	// scope names the CA in the key of its revocation list.
-	scope string
+	// ca256 is SHA-256 of the CA's SubjectPublicKeyInfo, which names it in the
+	// key of its revocation list.
+	ca256 [32]byte
 }
 
 // anchor is a root certificate that comes with evidence. Its own validity and
@@ -127,7 +128,7 @@ func newChain(pck, ca *x509.Certificate) (*chain, error) {
 
 // complete fills in what follows from the certificates.
 func (c *chain) complete() (err error) {
-	c.scope = keyScope(c.ca.RawSubjectPublicKeyInfo)
+	c.ca256 = sha256.Sum256(c.ca.RawSubjectPublicKeyInfo)
 	c.ext, err = parsePCKExtension(c.pck)
 	return err
 }

@@ -13,15 +13,15 @@ import (
 
 // choose finds the endorsements to judge by, and reports whether all are there.
 func (a *appraisal) choose() bool {
-	infos := a.sift(a.set.tcb[a.chain.ext.FMSPC], func(s *Statement) bool {
+	infos := a.sift(a.set.tcb[a.in.FMSPC], func(s *Statement) bool {
 		// Those of another TEE or provisioning enclave do not fit.
-		return s.tcbInfo.TEE == a.q.TEE && s.tcbInfo.PCEID == a.chain.ext.PCEID
+		return s.tcbInfo.TEE == a.in.TEE && s.tcbInfo.PCEID == a.in.PCEID
 	})
-	id := quotingEnclave(a.q.TEE)
+	id := quotingEnclave(a.in.TEE)
 	ids := a.sift(a.set.identities, func(s *Statement) bool { return s.identity.ID == id })
 	rootCRL := a.sift(a.set.rootCRLs, nil)
-	pckCRL := a.sift(a.set.pckCRLs[a.chain.scope], nil)
-	info, identity, note := pair(a.opt.EvaluationNumber, a.set.standard[a.q.TEE], infos.good, ids.good)
+	pckCRL := a.sift(a.set.pckCRLs[a.in.scope()], nil)
+	info, identity, note := a.evaluation(infos.good, ids.good)
 	if info == nil || identity == nil || len(rootCRL.good) == 0 || len(pckCRL.good) == 0 {
 		a.lack(info, identity, infos, ids, rootCRL, pckCRL)
 		return false
@@ -31,6 +31,14 @@ func (a *appraisal) choose() bool {
 	a.pass(checkCurrent, "")
 	a.info, a.identity, a.rootCRL, a.pckCRL = info, identity, rootCRL.good[0], pckCRL.good[0]
 	return true
+}
+
+// evaluation chooses TCB info and identity among those that fit.
+func (a *appraisal) evaluation(infos, identities []*Statement) (info, identity *Statement, note string) {
+	if a.opt.EvaluationNumber == "" && a.set.binding != nil {
+		return a.bound(infos, identities)
+	}
+	return pair(a.opt.EvaluationNumber, a.set.standard[a.in.TEE], infos, identities)
 }
 
 // lack records which endorsements are broken, missing or stale, the worst first.
@@ -43,9 +51,9 @@ func (a *appraisal) lack(info, identity *Statement, infos, ids, rootCRL, pckCRL 
 	}
 	broken, absent, stale := rank([]error{
 		missing(info, infos, a.tcbInfoName()),
-		missing(identity, ids, quotingEnclave(a.q.TEE)+" identity"),
+		missing(identity, ids, quotingEnclave(a.in.TEE)+" identity"),
 		rootCRL.err("root CA CRL", a.at),
-		pckCRL.err("CRL of "+a.chain.ca.Subject.CommonName, a.at),
+		pckCRL.err("CRL of "+a.device[1].name, a.at),
 	})
 	if a.judge(checkGenuine, broken) && a.judge(checkPresent, absent) {
 		a.judge(checkCurrent, stale)
@@ -53,8 +61,8 @@ func (a *appraisal) lack(info, identity *Statement, infos, ids, rootCRL, pckCRL 
 }
 
 func (a *appraisal) tcbInfoName() string {
-	name := fmt.Sprintf("TCB info of FMSPC %x", a.chain.ext.FMSPC)
-	if a.q.TEE == rats.TDX {
+	name := fmt.Sprintf("TCB info of FMSPC %x", a.in.FMSPC)
+	if a.in.TEE == rats.TDX {
 		name += " for TDX"
 	}
 	return name
@@ -70,7 +78,7 @@ func quotingEnclave(tee rats.TEE) string {
 
 // wanted names the evaluation number that was looked for.
 func (a *appraisal) wanted() string {
-	if n := a.set.standard[a.q.TEE]; n != 0 && (a.opt.EvaluationNumber == "" || a.opt.EvaluationNumber == "standard") {
+	if n := a.set.standard[a.in.TEE]; n != 0 && (a.opt.EvaluationNumber == "" || a.opt.EvaluationNumber == "standard") {
 		return numberText(n) + " (standard)"
 	}
 	return strconv.Quote(string(a.opt.EvaluationNumber))

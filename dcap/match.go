@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/attesteer/attesteer/quote"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -35,25 +34,24 @@ type TCB struct {
 // subject is what levels are matched with: what Intel certified of the
 // platform, the quoting enclave's SVN and, for TDX, a TEE_TCB_SVN.
 type subject struct {
-	ext *PCKExtension
-	qe  uint16
+	*Inputs
 	// tdx is nil for SGX.
 	tdx *[16]byte
 }
 
 // evaluate matches platform, TDX module and quoting enclave of a quote with
 // their levels (QVL 4.1.2.5.14 to 16).
-func evaluate(ext *PCKExtension, q *quote.Quote, info *TCBInfo, id *Identity) *TCB {
-	who := subject{ext: ext, qe: q.QEReport.ISVSVN}
-	if q.TD == nil {
+func evaluate(in *Inputs, info *TCBInfo, id *Identity) *TCB {
+	who := subject{Inputs: in}
+	if in.TD == nil {
 		return evaluateOnce(who, info, id)
 	}
-	who.tdx = &q.TD.TEETCBSVN
+	who.tdx = &in.TD.TEETCBSVN
 	launch := evaluateOnce(who, info, id)
 	// A TD keeps the TCB under which it was launched while the platform moves
 	// on; only version 5 says where it is now.
-	if q.TD.TD15 != nil {
-		who.tdx = &q.TD.TD15.TEETCBSVN2
+	if in.TD.TEETCBSVN2 != nil {
+		who.tdx = in.TD.TEETCBSVN2
 		launch.Status = advise(launch.Status, evaluateOnce(who, info, id).Status)
 	}
 	return launch
@@ -78,7 +76,7 @@ func evaluateOnce(who subject, info *TCBInfo, id *Identity) *TCB {
 		}
 		components = append(components, t.Module)
 	}
-	t.QE = t.takeSVN(who.qe, id.Levels)
+	t.QE = t.takeSVN(who.QE.ISVSVN, id.Levels)
 	slices.Sort(t.Advisories)
 	t.Advisories = slices.Compact(t.Advisories)
 	t.Status = converge(t.Platform, append(components, t.QE)...)
@@ -99,7 +97,7 @@ func (t *TCB) take(date time.Time, advisories []string) {
 func matchPlatform(who subject, levels []TCBLevel) int {
 	for i := range levels {
 		l := &levels[i]
-		if who.ext.PCESVN >= l.PCESVN && reaches(&who.ext.Components, &l.Components, 0) &&
+		if who.PCESVN >= l.PCESVN && reaches(&who.Components, &l.Components, 0) &&
 			(who.tdx == nil || reaches(who.tdx, &l.TDXComponents, ownSVNs(who.tdx))) {
 			return i
 		}
@@ -157,7 +155,7 @@ func (t *TCB) behind(i int, level func(int) (rats.TCBStatus, time.Time)) {
 
 // matchIdentity checks that a report is of the enclave that an identity
 // describes (QVL 4.1.2.9).
-func matchIdentity(r *quote.SGXReport, id *Identity) error {
+func matchIdentity(r *QEInputs, id *Identity) error {
 	mismatch := func(what string) error {
 		return rats.Errorf(rats.BindingMismatch, "the quoting enclave's %s is not what its identity demands", what)
 	}
@@ -200,7 +198,7 @@ func moduleID(version uint8) string {
 // info describes (QVL 4.1.2.5.12). Without an identity for its version there is
 // nothing to compare with: the platform is then not supported, which
 // evaluate finds.
-func matchModule(r *quote.TDReport, info *TCBInfo) error {
+func matchModule(r *TDInputs, info *TCBInfo) error {
 	m := info.Module
 	if version := r.TEETCBSVN[1]; version > 0 {
 		m = info.module(version)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -35,6 +36,10 @@ type Set struct {
 	all             []*Statement
 	// standard is the evaluation number that a source calls standard, by TEE.
 	standard map[rats.TEE]uint32
+	// numbers are lists of evaluation numbers; binding is how long after a
+	// recovery they bind, nil where the caller does not go by that.
+	numbers []*Statement
+	binding *time.Duration
 }
 
 // NewSet returns a set of the given statements. The order does not matter: in
@@ -49,7 +54,7 @@ func NewSet(statements ...*Statement) *Set {
 		case st.identity != nil:
 			s.identities = append(s.identities, st)
 		case st.numbers != nil:
-			// Which evaluations there are decides nothing here.
+			s.numbers = append(s.numbers, st)
 		case st.pck != nil:
 			s.pckCertificates = append(s.pckCertificates, st)
 			s.knowAuthority(st.issuer)
