@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"context"
+	"time"
 
 	"github.com/attesteer/attesteer/record"
 )
@@ -21,14 +22,18 @@ type Status struct {
 	// joins may be told to trust the chain; zero before there is one.
 	Block       [32]byte
 	BlockHeight uint64
+	// BlockTime is when that block was made, by the validators' clocks; zero before
+	// there is one.
+	BlockTime time.Time
 	// Peers counts the nodes that this one is connected to.
 	Peers int
 	// Validators sign the next block.
 	Validators []Validator
 	// CatchingUp: the node copies blocks from others before it takes part.
 	CatchingUp bool
-	// Pending counts transactions that wait for a block.
-	Pending int
+	// Pending counts transactions that wait for a block, PendingBytes their size.
+	Pending      int
+	PendingBytes int64
 }
 
 // Validator is one voice in the making of blocks.
@@ -49,13 +54,14 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		ChainID: n.genesis.doc.ChainID, Network: n.genesis.state.Network,
 		Height: n.registry.Height(), AppHash: n.registry.AppHash(), Time: n.registry.Time(),
 		CatchingUp: n.engine.ConsensusReactor().WaitSync(),
-		Pending:    n.engine.Mempool().Size(),
-		Peers:      n.engine.Switch().Peers().Size(),
+		Pending:    n.engine.Mempool().Size(), PendingBytes: n.engine.Mempool().SizeBytes(),
+		Peers: n.engine.Switch().Peers().Size(),
 	}
 	err := n.read(func() error {
 		blocks := n.engine.BlockStore()
 		if meta := blocks.LoadBlockMeta(blocks.Height()); meta != nil {
 			s.BlockHeight = uint64(meta.Header.Height) //nolint:gosec // heights are positive
+			s.BlockTime = meta.Header.Time
 			copy(s.Block[:], meta.BlockID.Hash)
 		}
 		_, set := n.engine.views.ConsensusState.GetValidators()
