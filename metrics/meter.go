@@ -4,6 +4,7 @@ package metrics
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,9 +19,9 @@ type Build struct{ Version, Revision, Go string }
 // Config says what is measured. Fields that may be empty say so.
 type Config struct {
 	Build Build
-	// Methods are the JSON-RPC methods that calls are counted by; every other
-	// name counts as "other".
-	Methods []string
+	// Methods returns the JSON-RPC methods that calls are counted by, and is asked
+	// once; every other name counts as "other".
+	Methods func() []string
 	// Services are the hosts of vendors' services that are asked; it may be empty.
 	Services []string
 	// Sources are read at each scrape.
@@ -30,7 +31,7 @@ type Config struct {
 // Meter counts what happens in a node. It is safe for concurrent use.
 type Meter struct {
 	registry *prometheus.Registry
-	methods  []string
+	methods  func() []string
 	services []string
 
 	requests    *prometheus.CounterVec
@@ -55,8 +56,11 @@ func fast() []float64 {
 
 // New returns a meter with a registry of its own.
 func New(cfg Config) *Meter {
+	if cfg.Methods == nil {
+		cfg.Methods = func() []string { return nil }
+	}
 	m := &Meter{
-		registry: prometheus.NewRegistry(), methods: slices.Clone(cfg.Methods), services: slices.Clone(cfg.Services),
+		registry: prometheus.NewRegistry(), methods: sync.OnceValue(cfg.Methods), services: slices.Clone(cfg.Services),
 		requests: counters(httpRequests), requestTime: histograms(httpDuration), inFlight: gauges(httpInFlight).WithLabelValues(),
 		calls: counters(rpcCalls), callTime: histograms(rpcDuration), streams: gauges(streamsOpen),
 		refused: counters(refusals), judged: counters(verdicts), submitted: histograms(submissionDuration),
@@ -125,7 +129,7 @@ func (m *Meter) InFlight(change int) { m.inFlight.Add(float64(change)) }
 
 // Call counts a JSON-RPC call, [rats.None] being success.
 func (m *Meter) Call(method string, kind rats.Kind, took time.Duration) {
-	method = one(method, m.methods)
+	method = one(method, m.methods())
 	outcome := "ok"
 	if kind != rats.None {
 		outcome = kindWord(kind)

@@ -23,7 +23,7 @@ import (
 // full is a meter of a node that has everything.
 func full() *metrics.Meter {
 	return metrics.New(metrics.Config{
-		Build: metrics.Build{Version: "v1.2.3", Revision: "abc", Go: "go1.26"}, Methods: []string{"system_health"},
+		Build: metrics.Build{Version: "v1.2.3", Revision: "abc", Go: "go1.26"}, Methods: func() []string { return []string{"system_health"} },
 		Services: []string{"pcs.example"},
 		Sources: metrics.Sources{
 			Ledger: func() (metrics.Ledger, bool) {
