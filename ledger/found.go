@@ -74,7 +74,7 @@ func (h *home) settle(p Peering) (keys, ed25519.PrivateKey, error) {
 	if err != nil {
 		return keys{}, nil, err
 	}
-	registrar, err := h.makeRegistrarKey()
+	registrar, err := h.makeSeed(registrarKeyPath)
 	return k, registrar, err
 }
 

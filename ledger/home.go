@@ -3,15 +3,11 @@
 package ledger
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/cometbft/cometbft/libs/tempfile"
 
@@ -25,6 +21,7 @@ const (
 	nodeKeyPath        = "config/node_key.json"
 	validatorKeyPath   = "config/priv_validator_key.json"
 	registrarKeyPath   = "config/registrar_key"
+	checkpointKeyPath  = "config/checkpoint_key"
 	dataPath           = "data"
 	validatorStatePath = "data/priv_validator_state.json"
 )
@@ -138,48 +135,4 @@ func (h *home) write(name string, data []byte, mode fs.FileMode) error {
 		return h.wrap(name, err)
 	}
 	return nil
-}
-
-// LoadRegistrarKey returns the key with which the gateway of this home signs
-// its transactions, and makes it when there is none: config/registrar_key, an
-// Ed25519 seed of 32 bytes in hex. It may be called before [Start], so that the
-// key can be admitted in the genesis. Errors are *[HomeError].
-func LoadRegistrarKey(dir string) (ed25519.PrivateKey, error) {
-	h := &home{dir: dir}
-	if h.has(registrarKeyPath) {
-		return h.readRegistrarKey()
-	}
-	// Two processes must not make two keys and each go on with its own.
-	h, err := openHome(dir)
-	if err != nil {
-		return nil, err
-	}
-	key, err := h.makeRegistrarKey()
-	return key, errors.Join(err, h.close())
-}
-
-func (h *home) makeRegistrarKey() (ed25519.PrivateKey, error) {
-	if h.has(registrarKeyPath) {
-		return h.readRegistrarKey()
-	}
-	seed := make([]byte, ed25519.SeedSize)
-	if _, err := rand.Read(seed); err != nil {
-		return nil, fmt.Errorf("registrar key: %w", err)
-	}
-	if err := h.write(registrarKeyPath, []byte(hex.EncodeToString(seed)+"\n"), 0o600); err != nil {
-		return nil, err
-	}
-	return ed25519.NewKeyFromSeed(seed), nil
-}
-
-func (h *home) readRegistrarKey() (ed25519.PrivateKey, error) {
-	text, err := h.readSecret(registrarKeyPath)
-	if err != nil {
-		return nil, err
-	}
-	seed, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(seed) != ed25519.SeedSize {
-		return nil, h.wrap(registrarKeyPath, errors.New("not a seed of 32 bytes in hex"))
-	}
-	return ed25519.NewKeyFromSeed(seed), nil
 }
