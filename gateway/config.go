@@ -131,6 +131,10 @@ type Config struct {
 	// ledger and Source have not enough; nil is none. What it gives counts beside
 	// an error that names what it does not.
 	Vendor Source
+	// Chain serves light clients and witnesses; nil serves none.
+	Chain Chain
+	// CheckpointKey signs checkpoints of the log of events; nil signs none.
+	CheckpointKey ed25519.PrivateKey
 	// Key is the registrar's, in whose name transactions are signed.
 	Key ed25519.PrivateKey
 	// Network is dev, test or main. On dev, JSON-RPC needs no token, since the
