@@ -153,8 +153,8 @@ func read[T any](body []byte, err error) (*T, error) {
 	return out, nil
 }
 
-// call makes one call and returns the body of an answer that says yes.
-func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte) ([]byte, error) {
+// request makes the request of one call.
+func (c *Client) request(ctx context.Context, method, path string, query url.Values, body []byte) (*http.Request, error) {
 	target := c.node + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
@@ -169,6 +169,15 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return req, nil
+}
+
+// call makes one call and returns the body of an answer that says yes.
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte) ([]byte, error) {
+	req, err := c.request(ctx, method, path, query, body)
+	if err != nil {
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
