@@ -83,6 +83,17 @@ type Registry interface {
 	ChainID() string
 }
 
+// Chain is what light clients and witnesses read of a ledger. It is safe for
+// concurrent use.
+type Chain interface {
+	// Block returns a decided block without what it holds, or [rats.NotFound].
+	Block(height uint64) (*proof.Block, error)
+	// Log returns size and root of the log of events.
+	Log() (size uint64, root [32]byte)
+	// Consistency proves that the log grew from one size to another.
+	Consistency(from, to uint64) ([][]byte, error)
+}
+
 // Index answers listings.
 type Index interface {
 	// List returns the records that match, newest first; a filter that cannot
