@@ -23,7 +23,7 @@ import (
 func (g *Gateway) describe() huma.API {
 	schemas := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	schemas.RegisterTypeAlias(reflect.TypeFor[record.Millis](), reflect.TypeFor[millisSchema]())
-	api := humago.New(g.mux, huma.Config{
+	api := huma.NewAPI(huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
@@ -43,8 +43,11 @@ func (g *Gateway) describe() huma.API {
 		DefaultFormat:                jsonType,
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{outward},
-	})
+	}, twofold{Adapter: humago.NewAdapter(g.mux, ""), rpc: g.rpc, schemas: schemas})
 	api.UseMiddleware(g.guard)
+	for _, e := range g.entries() {
+		e.register(api)
+	}
 	g.registerEvidence(api)
 	g.registerAppraisals(api)
 	g.registerKeySet(api)
@@ -52,7 +55,6 @@ func (g *Gateway) describe() huma.API {
 	g.registerEvents(api)
 	g.registerWithdrawal(api)
 	g.registerEndorsements(api)
-	g.registerLedger(api)
 	g.registerProbes(api)
 	g.registerCompatible(api)
 	g.registerTokens(api)
@@ -165,9 +167,16 @@ func (a *answer) Unwrap() huma.Context { return a.requestContext }
 // anything of it is read.
 func (g *Gateway) guard(ctx huma.Context, next func(huma.Context)) {
 	a := &answer{requestContext: ctx}
+	call, overRPC := ctx.(*rpcContext)
 	if n, ok := needOf(ctx.Operation()); ok {
-		if err := g.permit(ctx.Context(), n); err != nil {
+		err := g.permit(ctx.Context(), n)
+		decided(ctx.Context(), err)
+		if err != nil {
 			p := problemOf(err)
+			if overRPC {
+				call.problem = p
+				return
+			}
 			for name := range p.header {
 				ctx.SetHeader(name, p.header.Get(name))
 			}
@@ -176,24 +185,35 @@ func (g *Gateway) guard(ctx huma.Context, next func(huma.Context)) {
 			return
 		}
 	}
+	if overRPC && call.unread != nil {
+		call.problem = problemOf(call.unread)
+		return
+	}
 	next(a)
 }
 
 // outward is the last that sees an answer: it turns huma's own errors into
 // ours, in the form of the call.
 func outward(ctx huma.Context, _ string, body any) (any, error) {
+	a, ok := ctx.(*answer)
+	if !ok {
+		return nil, fmt.Errorf("an answer of type %T", ctx)
+	}
+	call, overRPC := a.requestContext.(*rpcContext)
 	var p *problem
 	switch v := body.(type) {
 	case *huma.ErrorModel:
+		if overRPC {
+			unplace(v)
+		}
 		p = problemOfModel(v)
 	case *problem:
 		p = v
 	default:
 		return body, nil
 	}
-	a, ok := ctx.(*answer)
-	if !ok {
-		return nil, fmt.Errorf("an answer of type %T", ctx)
+	if overRPC {
+		call.problem = p
 	}
 	a.status = p.Status
 	if ctx.Operation().Metadata[compatibleMark] != nil {

@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 )
@@ -23,24 +21,30 @@ type challengeOutput struct {
 
 type nothing struct{}
 
-func (g *Gateway) registerLedger(api huma.API) {
-	register(api, g.operation(http.MethodGet, "/v1/ledger", "get-ledger", "ledger", "Get where the ledger stands"),
-		func(ctx context.Context, _ *nothing) (*ledgerOutput, error) {
-			out, err := g.ledger(ctx)
-			if err != nil {
-				return nil, g.fault(ctx, err)
-			}
-			return &ledgerOutput{Body: *out}, nil
-		})
-	op := g.operation(http.MethodGet, "/v1/challenge", "get-challenge", "ledger", "Get a recent block to bind evidence to")
-	op.Description = "Evidence whose report data end in the hash, while it is recent, counts as fresh."
-	register(api, op, func(context.Context, *nothing) (*challengeOutput, error) {
-		hash, height, at, ok := g.cfg.Registry.Challenge()
-		if !ok {
-			return nil, rats.Errorf(rats.NotFound, "no block is recent enough")
-		}
-		return &challengeOutput{Body: client.Challenge{Hash: hex.EncodeToString(hash[:]), Height: height, Time: at}}, nil
-	})
+func (g *Gateway) ledgerEntries() []entry {
+	const tag = "ledger"
+	challenge := g.operation(http.MethodGet, "/v1/challenge", "get-challenge", tag, "Get a recent block to bind evidence to")
+	challenge.Description = "Evidence whose report data end in the hash, while it is recent, counts as fresh."
+	return []entry{
+		serve("registry.ledger", g.operation(http.MethodGet, "/v1/ledger", "get-ledger", tag, "Get where the ledger stands"), g.getLedger),
+		serve("registry.challenge", challenge, g.getChallenge),
+	}
+}
+
+func (g *Gateway) getLedger(ctx context.Context, _ *nothing) (*ledgerOutput, error) {
+	out, err := g.ledger(ctx)
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	return &ledgerOutput{Body: *out}, nil
+}
+
+func (g *Gateway) getChallenge(context.Context, *nothing) (*challengeOutput, error) {
+	hash, height, at, ok := g.cfg.Registry.Challenge()
+	if !ok {
+		return nil, rats.Errorf(rats.NotFound, "no block is recent enough")
+	}
+	return &challengeOutput{Body: client.Challenge{Hash: hex.EncodeToString(hash[:]), Height: height, Time: at}}, nil
 }
 
 func (g *Gateway) ledger(ctx context.Context) (*client.Ledger, error) {
@@ -54,6 +58,7 @@ func (g *Gateway) ledger(ctx context.Context) (*client.Ledger, error) {
 		Time: s.Time, CatchingUp: s.CatchingUp, Validators: make([]client.Validator, 0, len(s.Validators)),
 	}
 	out.Peers = s.Peers
+	out.CheckpointKey = checkpointName(s.ChainID, g.cfg.CheckpointKey)
 	if s.BlockHeight != 0 {
 		out.Block = &client.Block{Height: s.BlockHeight, Hash: hex.EncodeToString(s.Block[:])}
 	}

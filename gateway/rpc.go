@@ -18,7 +18,7 @@ import (
 	"github.com/attesteer/attesteer/token"
 )
 
-// method is one JSON-RPC method. What it returns is the result as it is; an
+// method is one compatible method. What it returns is the result as it is; an
 // error becomes a returned value of status error, which JSON-RPC takes for a
 // success: such is the original's way.
 type method struct {
@@ -32,11 +32,14 @@ type method struct {
 type rpc struct {
 	g       *Gateway
 	methods map[string]method
+	// served are the operations of the API that have a name here.
+	served  []*served
 	assign  assigner
 	sockets *sockets
 }
 
-// newRPC makes the one table of methods, from which all transports are served.
+// newRPC makes the table of the compatible methods; those of the API are added
+// when it is described.
 func newRPC(g *Gateway) *rpc {
 	r := &rpc{g: g, methods: make(map[string]method), assign: make(assigner), sockets: newSockets()}
 	for _, m := range append([]method{
@@ -120,9 +123,7 @@ func (r *rpc) permit(ctx context.Context, m method) error {
 	// The original's clients send no token.
 	n.anonymous = n.anonymous || r.g.cfg.Network == networkDev
 	err := r.g.permit(ctx, n)
-	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
-		o.add(err)
-	}
+	decided(ctx, err)
 	return err
 }
 
@@ -135,6 +136,13 @@ type outcome struct {
 
 // outcomeKey is the context key of a POST's outcome.
 type outcomeKey struct{}
+
+// decided tells the POST that a call came by, if it did, whether it was let in.
+func decided(ctx context.Context, err error) {
+	if o, ok := ctx.Value(outcomeKey{}).(*outcome); ok {
+		o.add(err)
+	}
+}
 
 func (o *outcome) add(err error) {
 	o.mu.Lock()
