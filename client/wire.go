@@ -124,6 +124,8 @@ type Ledger struct {
 	// Block is nil before there is one.
 	Block *Block `json:"block" doc:"the newest block that the node holds"`
 	Peers int    `json:"peers" doc:"how many nodes it is connected to"`
+	// CheckpointKey is a node's own: each signs what it holds itself.
+	CheckpointKey string `json:"checkpoint_key,omitempty" doc:"verifies this node's checkpoints, in the form of C2SP signed-note"`
 }
 
 // Block is a block by its height and the hash of its header.

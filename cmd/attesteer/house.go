@@ -44,6 +44,10 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if err != nil {
 		return nil, err
 	}
+	checkpoints, err := ledger.LoadCheckpointKey(home)
+	if err != nil {
+		return nil, homeError(err)
+	}
 	tokens, err := openTokens(home)
 	if err != nil {
 		return nil, err
@@ -84,6 +88,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	config := gateway.Config{
 		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
 		Network: f.network, Logger: logger, Version: version().version,
+		Chain: chainOf{h.node}, CheckpointKey: checkpoints,
 		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
 		EAR: keys, EARLifetime: f.earLifetime,
 		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
