@@ -196,7 +196,7 @@ func (a *author) submitAndWatch(ctx context.Context, params []json.RawMessage) (
 	}
 	w := &txWatch{a: a, hash: o.Hash, entered: make(chan Outcome, 1)}
 	// To subscribe comes first: who cannot be told of it shall not submit it here.
-	id, err := p.subscribe(ctx, func(ctx context.Context, _ string) { w.run(ctx, p) })
+	id, err := p.subscribeToEnd(ctx, func(ctx context.Context, _ string) { w.run(ctx, p) })
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -80,6 +82,9 @@ type subscription struct {
 	cancel context.CancelFunc
 	// answered is closed when the call that subscribed has its answer.
 	answered chan struct{}
+	// ends: it does by itself, and soon. over is closed when it did.
+	ends bool
+	over chan struct{}
 }
 
 // pushesKey is the context key of a connection's pushes.
@@ -115,15 +120,24 @@ func newPushes(ctx context.Context, ids *atomic.Uint64, to listener) (*pushes, c
 // [rats.QuotaExceeded]; a notification, to which nobody could tell the id, is
 // [rats.Malformed].
 func (p *pushes) subscribe(ctx context.Context, run func(ctx context.Context, id string)) (id string, err error) {
-	call := jrpc2.InboundRequest(ctx).ID()
-	if call == "" {
-		return "", rats.Errorf(rats.Malformed, "a notification cannot subscribe: give the call an id")
-	}
-	return p.subscribeFor(call, run)
+	return p.subscribeFor(jrpc2.InboundRequest(ctx).ID(), run)
+}
+
+// subscribeToEnd is subscribe for what ends by itself, and soon: who closes the
+// connection meanwhile is told of it yet.
+func (p *pushes) subscribeToEnd(ctx context.Context, run func(ctx context.Context, id string)) (id string, err error) {
+	return p.add(jrpc2.InboundRequest(ctx).ID(), true, run)
 }
 
 // subscribeFor is subscribe on behalf of the call of an id, as JSON.
 func (p *pushes) subscribeFor(call string, run func(ctx context.Context, id string)) (string, error) {
+	return p.add(call, false, run)
+}
+
+func (p *pushes) add(call string, ends bool, run func(ctx context.Context, id string)) (string, error) {
+	if call == "" {
+		return "", rats.Errorf(rats.Malformed, "a notification cannot subscribe: give the call an id")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -134,11 +148,12 @@ func (p *pushes) subscribeFor(call string, run func(ctx context.Context, id stri
 	}
 	id := strconv.FormatUint(p.ids.Add(1), 10)
 	life, cancel := context.WithCancel(p.ctx)
-	s := &subscription{cancel: cancel, answered: make(chan struct{})}
+	s := &subscription{cancel: cancel, answered: make(chan struct{}), ends: ends, over: make(chan struct{})}
 	p.open[id] = s
 	p.waiting[call] = append(p.waiting[call], s)
 	p.begin()
 	p.runs.Go(func() {
+		defer close(s.over)
 		defer p.unsubscribe(id)
 		if p.opened != nil {
 			defer p.opened(streamSubscription)()
@@ -208,6 +223,23 @@ func (p *pushes) answered(msg []byte) {
 			close(s.answered)
 		}
 		delete(p.waiting, string(a.ID))
+	}
+}
+
+// settle returns when all subscriptions are over that end by themselves, or when
+// ctx ends.
+func (p *pushes) settle(ctx context.Context) {
+	p.mu.Lock()
+	open := slices.Collect(maps.Values(p.open))
+	p.mu.Unlock()
+	for _, s := range open {
+		if !s.ends {
+			continue
+		}
+		select {
+		case <-s.over:
+		case <-ctx.Done():
+		}
 	}
 }
 

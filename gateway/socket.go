@@ -135,15 +135,15 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 	}
 	c.prepaid.Store(0) // that paid for the connection; each call counts
 	// A page of another site may not connect: the check of Origin is the library's.
-	conn, err := websocket.Accept(w, req, nil)
+	k := &socket{g: r.g}
+	conn, err := websocket.Accept(&holding{ResponseWriter: w, hold: k.linger}, req, nil)
 	if err != nil {
 		return // answered
 	}
 	conn.SetReadLimit(r.g.cfg.MaxBody)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(req.Context()))
 	defer cancel()
-	k := &socket{g: r.g, conn: conn, ctx: ctx}
-	k.line = newLine(k)
+	k.conn, k.ctx, k.line = conn, ctx, newLine(k)
 	k.pushes, ctx = newPushes(ctx, &r.sockets.subscriptions, k)
 	k.line.pushes, k.pushes.opened = k.pushes, r.g.opened
 	if !r.sockets.add(k) {
@@ -165,6 +165,8 @@ type socket struct {
 	ctx    context.Context //nolint:containedctx // it is the connection's life
 	line   *line
 	pushes *pushes
+	// lingering: the other side has sent its Close frame.
+	lingering atomic.Bool
 }
 
 var _ listener = (*socket)(nil)
@@ -232,6 +234,9 @@ func (k *socket) ping() {
 		case <-k.ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if k.lingering.Load() {
+			return
 		}
 		ctx, cancel := context.WithTimeout(k.ctx, pingTimeout)
 		err := k.conn.Ping(ctx)
