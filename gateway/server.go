@@ -22,8 +22,9 @@ type ServerConfig struct {
 	// IdleTime is how long a connection may wait for its next request: 2 minutes.
 	IdleTime time.Duration
 	// Stall and MinRate bound how slowly a caller may send a body, or take an
-	// answer: the time that the server waits for it in all may not exceed Stall
-	// and a second for each MinRate bytes that passed. 20 seconds, 16 KiB.
+	// answer: the server waits for it as long as Stall, and a second more for each
+	// MinRate bytes that pass, but never again longer than Stall. 20 seconds, 16
+	// KiB.
 	Stall   time.Duration
 	MinRate int64
 	// HeaderBytes bounds a request's header, which over it is answered with
@@ -116,6 +117,8 @@ func (c ServerConfig) guard(handler http.Handler) http.Handler {
 			w.Header().Set("Strict-Transport-Security", transport)
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		// A copy: the server looks at its own to see whether a body was left unread.
+		r = r.WithContext(r.Context())
 		r.RemoteAddr = c.callerBehind(r)
 		p := c.pace(w, r)
 		defer p.finish()

@@ -42,6 +42,13 @@ func (b *Bounded) Open() int {
 	return b.all
 }
 
+// Idle returns how many of them wait for a request.
+func (b *Bounded) Idle() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.idle.Len()
+}
+
 // Refused returns how many connections were too many, in total and of their
 // address.
 func (b *Bounded) Refused() (inTotal, ofAddress uint64) {
@@ -136,6 +143,14 @@ func (p *counted) Close() error {
 	p.of.release(p)
 	p.of.mu.Unlock()
 	return p.Conn.Close()
+}
+
+// CloseWrite lets a server end its side first, so that its last words are read.
+func (p *counted) CloseWrite() error {
+	if c, ok := p.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
 }
 
 // noteState is a [http.Server]'s ConnState: it keeps count of who is idle.

@@ -14,26 +14,26 @@ import (
 // pieceBytes is how much is written between two looks at the time.
 const pieceBytes = 64 << 10
 
-// budget is the time that a server waits for one side of an exchange: a stall,
-// and a second for each rate bytes that passed. Time in which the server itself
-// was busy does not count, so that a stream of few events lives on.
+// budget is the time that a server still waits for one side of an exchange: a
+// stall at first and at most, and a second more for each rate bytes that passed.
+// Time in which the server itself was busy does not count, so that a stream of
+// few events lives on; nor does what passed long ago, so that a caller who stops
+// is not waited for because the buffers between took much.
 type budget struct {
 	stall time.Duration
 	rate  int64
-	moved int64
-	spent time.Duration
+	left  time.Duration
 }
+
+func newBudget(stall time.Duration, rate int64) budget { return budget{stall, rate, stall} }
 
 // until returns the time at which a wait that begins now has to end.
-func (b *budget) until(now time.Time) time.Time {
-	earned := time.Duration(b.moved/b.rate) * time.Second
-	return now.Add(b.stall + earned - b.spent)
-}
+func (b *budget) until(now time.Time) time.Time { return now.Add(b.left) }
 
 // passed notes what a wait brought.
-func (b *budget) passed(n int, since time.Time) {
-	b.moved += int64(n)
-	b.spent += time.Since(since)
+func (b *budget) passed(n int, took time.Duration) {
+	earned := time.Duration(n) * time.Second / time.Duration(b.rate)
+	b.left = min(b.left-took+earned, b.stall)
 }
 
 // paced is an answer that a caller may not take too slowly; its request's body
@@ -53,7 +53,7 @@ type paced struct {
 func (c ServerConfig) pace(w http.ResponseWriter, r *http.Request) *paced {
 	p := &paced{
 		ResponseWriter: w, control: http.NewResponseController(w),
-		budget: budget{stall: c.Stall, rate: c.MinRate}, multiplexed: r.ProtoMajor >= 2,
+		budget: newBudget(c.Stall, c.MinRate), multiplexed: r.ProtoMajor >= 2,
 	}
 	if r.Body != nil && r.Body != http.NoBody {
 		p.body = &pacedBody{ReadCloser: r.Body, control: p.control, budget: p.budget}
@@ -89,9 +89,10 @@ func (p *paced) FlushError() error {
 // timed runs a write under the deadline of what was written until now.
 func (p *paced) timed(write func() (int, error)) (int, error) {
 	start := time.Now()
+	p.leaveUnread(start)
 	_ = p.control.SetWriteDeadline(p.budget.until(start)) // as above
 	n, err := write()
-	p.budget.passed(n, start)
+	p.budget.passed(n, time.Since(start))
 	if p.multiplexed && err == nil {
 		_ = p.control.SetWriteDeadline(time.Time{})
 	}
@@ -112,9 +113,16 @@ func (p *paced) finish() {
 		return
 	}
 	now := time.Now()
+	p.leaveUnread(now)
 	_ = p.control.SetWriteDeadline(p.budget.until(now))
+}
+
+// leaveUnread bounds how long the server reads what the handler left of a body,
+// which it does before it sends the head of the answer. The answer itself has
+// time left after that.
+func (p *paced) leaveUnread(now time.Time) {
 	if p.body != nil && !p.body.ended {
-		_ = p.control.SetReadDeadline(p.body.budget.until(now))
+		_ = p.control.SetReadDeadline(now.Add(p.budget.stall / 2))
 	}
 }
 
@@ -135,7 +143,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	start := time.Now()
 	_ = b.control.SetReadDeadline(b.budget.until(start))
 	n, err := b.ReadCloser.Read(p)
-	b.budget.passed(n, start)
+	b.budget.passed(n, time.Since(start))
 	if errors.Is(err, io.EOF) {
 		b.ended = true
 		// What waits for a block now must not end with the body's time.

@@ -41,25 +41,55 @@ func trusts(networks []netip.Prefix, addr netip.Addr) bool {
 
 // forwardedFor returns the addresses that proxies noted, the nearest one last.
 func forwardedFor(h http.Header, name string) []string {
-	// Several fields of one name are one list (RFC 9110 section 5.3).
-	list := strings.Split(strings.Join(h.Values(name), ","), ",")
 	if name != Forwarded {
-		return list
+		// Several fields of one name are one list (RFC 9110 section 5.3).
+		return strings.Split(strings.Join(h.Values(name), ","), ",")
 	}
-	// RFC 7239 section 4: elements of pairs. A comma in a quoted value makes an
-	// element of which no address comes, and the way ends there.
-	hops := make([]string, 0, len(list))
-	for _, element := range list {
-		hop := ""
-		for pair := range strings.SplitSeq(element, ";") {
-			key, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-			if strings.EqualFold(key, "for") {
-				hop = strings.Trim(value, `"`)
-			}
-		}
-		hops = append(hops, hop)
+	var hops []string
+	for _, line := range h.Values(name) {
+		hops = append(hops, forwardedLine(line)...)
 	}
 	return hops
+}
+
+// forwardedLine returns the addresses of one field (RFC 7239 section 4): elements
+// with commas between, each of pairs with semicolons between. What is in quotes
+// may come from the caller, such as its Host, and separates nothing. A line whose
+// quotes do not close names nobody.
+func forwardedLine(line string) []string {
+	elements, whole := unquotedFields(line, ',')
+	if !whole {
+		return []string{""}
+	}
+	hops := make([]string, len(elements))
+	for i, element := range elements {
+		pairs, _ := unquotedFields(element, ';')
+		for _, pair := range pairs {
+			key, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			if strings.EqualFold(key, "for") {
+				hops[i] = strings.Trim(value, `"`)
+			}
+		}
+	}
+	return hops
+}
+
+// unquotedFields splits text at a separator outside of quoted strings (RFC 9110
+// section 5.6.4), and reports whether the last of these is closed.
+func unquotedFields(text string, separator byte) (fields []string, whole bool) {
+	start, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++ // whatever follows stands for itself
+		case c == '"':
+			quoted = !quoted
+		case !quoted && c == separator:
+			fields = append(fields, text[start:i])
+			start = i + 1
+		}
+	}
+	return append(fields, text[start:]), !quoted
 }
 
 // parseHop reads an address with or without a port, an IPv6 address with or
