@@ -14,15 +14,12 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/attesteer/attesteer/client"
-	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/token"
 )
 
 // describe builds the REST API: handlers, and the document that describes them,
 // from the same types.
 func (g *Gateway) describe() huma.API {
-	schemas := huma.NewMapRegistry("#/components/schemas/", schemaName)
-	schemas.RegisterTypeAlias(reflect.TypeFor[record.Millis](), reflect.TypeFor[millisSchema]())
 	api := huma.NewAPI(huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -32,7 +29,7 @@ func (g *Gateway) describe() huma.API {
 				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
 			Components: &huma.Components{
-				Schemas: schemas,
+				Schemas: g.schemas,
 				SecuritySchemes: map[string]*huma.SecurityScheme{tokenScheme: {
 					Type: "http", Scheme: "bearer", Description: "A token of the node. On a development network any word is one.",
 				}},
@@ -43,22 +40,15 @@ func (g *Gateway) describe() huma.API {
 		DefaultFormat:                jsonType,
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{outward},
-	}, twofold{Adapter: humago.NewAdapter(g.mux, ""), rpc: g.rpc, schemas: schemas})
+	}, twofold{Adapter: humago.NewAdapter(g.mux, ""), rpc: g.rpc, schemas: g.schemas})
 	api.UseMiddleware(g.guard)
 	for _, e := range g.entries() {
 		e.register(api)
 	}
-	g.registerEvidence(api)
-	g.registerAppraisals(api)
-	g.registerKeySet(api)
-	g.registerEnclaves(api)
 	g.registerEvents(api)
-	g.registerWithdrawal(api)
-	g.registerEndorsements(api)
 	g.registerProbes(api)
 	g.registerCompatible(api)
-	g.registerTokens(api)
-	straighten(schemas.Map())
+	straighten(g.schemas.Map())
 	return api
 }
 

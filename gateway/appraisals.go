@@ -62,48 +62,49 @@ func newAppraiser(r Registry) *appraiser {
 	}
 }
 
-func (g *Gateway) registerAppraisals(api huma.API) {
+func (g *Gateway) appraisalEntries() []entry {
 	op := g.operation(http.MethodPost, "/v1/appraisals", "appraise", "evidence", "Have evidence appraised without recording it")
 	op.Description = "Appraises now, by the endorsements on the ledger and the policy that is given. Answers 200 whenever there is a result, accepted or not. A signed token is an EAT Attestation Result, which the keys at /.well-known/jwks.json verify."
-	schemas := api.OpenAPI().Components.Schemas
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "OK",
 		Content: map[string]*huma.MediaType{
-			jsonType:      {Schema: schemas.Schema(reflect.TypeFor[attesteer.Result](), true, "")},
+			jsonType:      {Schema: g.schemas.Schema(reflect.TypeFor[attesteer.Result](), true, "")},
 			ear.TokenType: {Schema: &huma.Schema{Type: huma.TypeString}},
 		},
 	}}
-	register(api, op, func(ctx context.Context, in *appraisalInput) (*appraisalOutput, error) {
-		wish, err := wishOf(in)
-		if err != nil {
-			return nil, err
-		}
-		body := evidenceBody{Evidence: in.Body.Evidence, RuntimeData: in.Body.RuntimeData}
-		s, err := body.submission()
-		if err != nil {
-			return nil, err
-		}
-		if err := checkEvidence(s.Evidence, rats.Format(value(in.Body.Format))); err != nil {
-			return nil, err
-		}
-		p, err := g.policy(in.Body.Policy, s.RuntimeData)
-		if err != nil {
-			return nil, err
-		}
-		result, err := g.appraise(ctx, s.Evidence, p)
+	return []entry{serve("verifier.appraise", op, g.postAppraisal)}
+}
+
+func (g *Gateway) postAppraisal(ctx context.Context, in *appraisalInput) (*appraisalOutput, error) {
+	wish, err := wishOf(in)
+	if err != nil {
+		return nil, err
+	}
+	body := evidenceBody{Evidence: in.Body.Evidence, RuntimeData: in.Body.RuntimeData}
+	s, err := body.submission()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkEvidence(s.Evidence, rats.Format(value(in.Body.Format))); err != nil {
+		return nil, err
+	}
+	p, err := g.policy(in.Body.Policy, s.RuntimeData)
+	if err != nil {
+		return nil, err
+	}
+	result, err := g.appraise(ctx, s.Evidence, p)
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	out := &appraisalOutput{Vary: "Accept", Body: *result}
+	if wish != nil {
+		token, err := g.signed(result, in.Body.Policy, wish)
 		if err != nil {
 			return nil, g.fault(ctx, err)
 		}
-		out := &appraisalOutput{Vary: "Accept", Body: *result}
-		if wish != nil {
-			token, err := g.signed(result, in.Body.Policy, wish)
-			if err != nil {
-				return nil, g.fault(ctx, err)
-			}
-			out.ContentType, out.Body = wish.profile.MediaType(), []byte(token)
-		}
-		return out, nil
-	})
+		out.ContentType, out.Body = wish.profile.MediaType(), []byte(token)
+	}
+	return out, nil
 }
 
 // policy is a caller's, under the roots of the network: a result of this node

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"strings"
 	"time"
 
@@ -66,41 +65,50 @@ type recordEvidenceOutput struct {
 	Body client.Evidence
 }
 
-func (g *Gateway) registerEnclaves(api huma.API) {
+func (g *Gateway) enclaveEntries() []entry {
 	const tag = "enclaves"
-	register(api, g.operation(http.MethodGet, "/v1/enclaves", "list-enclaves", tag, "List recorded enclaves, newest first"),
-		func(ctx context.Context, in *listInput) (*listOutput, error) {
-			page, err := g.list(ctx, in)
-			if err != nil {
-				return nil, err
-			}
-			return &listOutput{Body: *page}, nil
-		})
-	register(api, g.operation(http.MethodGet, "/v1/enclaves/{id}", "get-enclave", tag, "Get a record"),
-		func(_ context.Context, in *idInput) (*enclaveOutput, error) {
-			r, err := g.record(in)
-			if err != nil {
-				return nil, err
-			}
-			return &enclaveOutput{Body: r.View(g.cfg.Registry.Time())}, nil
-		})
-	register(api, g.operation(http.MethodGet, "/v1/enclaves/{id}/history", "get-history", tag, "Get what happened to a record, newest last"),
-		func(_ context.Context, in *idInput) (*historyOutput, error) {
-			h, err := g.history(in)
-			if err != nil {
-				return nil, err
-			}
-			return &historyOutput{Body: *h}, nil
-		})
-	register(api, g.operation(http.MethodGet, "/v1/enclaves/{id}/evidence", "get-evidence", tag, "Get the raw evidence of a record and the endorsements used"),
-		func(_ context.Context, in *idInput) (*recordEvidenceOutput, error) {
-			ev, err := g.evidenceOf(in)
-			if err != nil {
-				return nil, err
-			}
-			return &recordEvidenceOutput{Body: *ev}, nil
-		})
-	g.registerProof(api, tag)
+	read := func(path, id, summary string) huma.Operation {
+		return g.operation(http.MethodGet, "/v1/enclaves"+path, id, tag, summary)
+	}
+	return []entry{
+		serve("registry.list", read("", "list-enclaves", "List recorded enclaves, newest first"), g.getList),
+		serve("registry.get", read("/{id}", "get-enclave", "Get a record"), g.getRecord),
+		serve("registry.history", read("/{id}/history", "get-history", "Get what happened to a record, newest last"), g.getHistory),
+		serve("registry.evidence", read("/{id}/evidence", "get-evidence", "Get the raw evidence of a record and the endorsements used"), g.getEvidence),
+		serve("registry.proof", proofOperation(read("/{id}/proof", "get-proof", "Get the proof of a record, or of its absence")), g.getProof),
+	}
+}
+
+func (g *Gateway) getList(ctx context.Context, in *listInput) (*listOutput, error) {
+	page, err := g.list(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &listOutput{Body: *page}, nil
+}
+
+func (g *Gateway) getRecord(_ context.Context, in *idInput) (*enclaveOutput, error) {
+	r, err := g.record(in)
+	if err != nil {
+		return nil, err
+	}
+	return &enclaveOutput{Body: r.View(g.cfg.Registry.Time())}, nil
+}
+
+func (g *Gateway) getHistory(_ context.Context, in *idInput) (*historyOutput, error) {
+	h, err := g.history(in)
+	if err != nil {
+		return nil, err
+	}
+	return &historyOutput{Body: *h}, nil
+}
+
+func (g *Gateway) getEvidence(_ context.Context, in *idInput) (*recordEvidenceOutput, error) {
+	ev, err := g.evidenceOf(in)
+	if err != nil {
+		return nil, err
+	}
+	return &recordEvidenceOutput{Body: *ev}, nil
 }
 
 func (g *Gateway) list(ctx context.Context, in *listInput) (*client.Page, error) {
@@ -201,34 +209,36 @@ type proofOutput struct {
 	Body        []byte
 }
 
-func (g *Gateway) registerProof(api huma.API, tag string) {
-	op := g.operation(http.MethodGet, "/v1/enclaves/{id}/proof", "get-proof", tag, "Get the proof of a record, or of its absence")
+// proofOperation adds to op what a proof is.
+func proofOperation(op huma.Operation) huma.Operation {
 	op.Description = "Answers 200 for both; what is proven shows when the bundle is verified. Waits for the header that carries the state."
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "OK",
 		Content: map[string]*huma.MediaType{
 			jsonType: {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
-			cborType: {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[[]byte](), true, "")},
+			cborType: {Schema: &huma.Schema{Type: huma.TypeString, ContentEncoding: "base64"}},
 		},
 	}}
-	register(api, op, func(ctx context.Context, in *proofInput) (*proofOutput, error) {
-		id, err := (&idInput{ID: in.ID}).parse()
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, proofTimeout)
-		defer cancel()
-		bundle, err := g.cfg.Ledger.Bundle(ctx, id)
-		if err != nil {
-			return nil, g.fault(ctx, err)
-		}
-		if negotiation.SelectQValueFast(strings.ToLower(in.Accept), []string{jsonType, cborType}) == cborType {
-			b, err := bundle.CBOR()
-			return &proofOutput{ContentType: cborType, Body: b}, err
-		}
-		b, err := bundle.JSON()
-		return &proofOutput{ContentType: jsonType, Body: b}, err
-	})
+	return op
+}
+
+func (g *Gateway) getProof(ctx context.Context, in *proofInput) (*proofOutput, error) {
+	id, err := (&idInput{ID: in.ID}).parse()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	defer cancel()
+	bundle, err := g.cfg.Ledger.Bundle(ctx, id)
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	if negotiation.SelectQValueFast(strings.ToLower(in.Accept), []string{jsonType, cborType}) == cborType {
+		b, err := bundle.CBOR()
+		return &proofOutput{ContentType: cborType, Body: b}, err
+	}
+	b, err := bundle.JSON()
+	return &proofOutput{ContentType: jsonType, Body: b}, err
 }
 
 // fault logs err if it is ours, and returns it.

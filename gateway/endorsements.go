@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -46,25 +44,30 @@ type pushOutput struct {
 	Body client.Pushed
 }
 
-func (g *Gateway) registerEndorsements(api huma.API) {
-	const tag = "endorsements"
-	register(api, g.operation(http.MethodGet, "/v1/endorsements", "list-endorsements", tag, "List the endorsements on the ledger"),
-		func(_ context.Context, in *endorsementsInput) (*endorsementsOutput, error) {
-			list, err := g.endorsements(in)
-			if err != nil {
-				return nil, err
-			}
-			return &endorsementsOutput{Body: *list}, nil
-		})
-	op := g.forAnyone(g.operation(http.MethodPost, "/v1/endorsements", "push-endorsements", tag, "Publish vendors' signed statements on the ledger"))
-	op.Description = "Anyone may: what counts is the vendor's signature. What verifies is taken, also when it is stale; certificates of single platforms are not kept. When nothing was taken and nothing was known, the answer is a problem of the first refusal's kind."
-	register(api, op, func(ctx context.Context, in *pushInput) (*pushOutput, error) {
-		out, err := g.push(ctx, in.Body.Endorsements)
-		if err != nil {
-			return nil, g.fault(ctx, err)
-		}
-		return &pushOutput{Body: *out}, nil
-	})
+func (g *Gateway) endorsementEntries() []entry {
+	const tag, path = "endorsements", "/v1/endorsements"
+	push := g.forAnyone(g.operation(http.MethodPost, path, "push-endorsements", tag, "Publish vendors' signed statements on the ledger"))
+	push.Description = "Anyone may: what counts is the vendor's signature. What verifies is taken, also when it is stale; certificates of single platforms are not kept. When nothing was taken and nothing was known, the answer is a problem of the first refusal's kind."
+	return []entry{
+		serve("registry.endorsements", g.operation(http.MethodGet, path, "list-endorsements", tag, "List the endorsements on the ledger"), g.getEndorsements),
+		serve("registry.publish", push, g.postEndorsements),
+	}
+}
+
+func (g *Gateway) getEndorsements(_ context.Context, in *endorsementsInput) (*endorsementsOutput, error) {
+	list, err := g.endorsements(in)
+	if err != nil {
+		return nil, err
+	}
+	return &endorsementsOutput{Body: *list}, nil
+}
+
+func (g *Gateway) postEndorsements(ctx context.Context, in *pushInput) (*pushOutput, error) {
+	out, err := g.push(ctx, in.Body.Endorsements)
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	return &pushOutput{Body: *out}, nil
 }
 
 // endorsements lists what is in state, in the order of its keys.

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -36,26 +34,28 @@ type evidenceOutput struct {
 	Body client.Recorded
 }
 
-func (g *Gateway) registerEvidence(api huma.API) {
+func (g *Gateway) evidenceEntries() []entry {
 	op := withToken(g.operation(http.MethodPost, "/v1/evidence", "submit-evidence", "evidence", "Have evidence verified and recorded"))
 	op.DefaultStatus = http.StatusCreated
 	op.Description = "Answers once the block is committed. Evidence that was recorded before is a 409 of kind replayed, which names the record."
-	register(api, op, func(ctx context.Context, in *evidenceInput) (*evidenceOutput, error) {
-		s, err := in.Body.submission()
-		if err != nil {
-			return nil, err
-		}
-		out, err := g.submitEvidence(ctx, s, rats.Format(value(in.Body.Format)))
-		g.logSubmission(ctx, out, err)
-		if err != nil {
-			return nil, g.fault(ctx, err)
-		}
-		answer, err := g.recorded(out)
-		if err != nil {
-			return nil, g.fault(ctx, err)
-		}
-		return &evidenceOutput{Body: *answer}, nil
-	})
+	return []entry{serve("registry.submit", op, g.postEvidence)}
+}
+
+func (g *Gateway) postEvidence(ctx context.Context, in *evidenceInput) (*evidenceOutput, error) {
+	s, err := in.Body.submission()
+	if err != nil {
+		return nil, err
+	}
+	out, err := g.submitEvidence(ctx, s, rats.Format(value(in.Body.Format)))
+	g.logSubmission(ctx, out, err)
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	answer, err := g.recorded(out)
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	return &evidenceOutput{Body: *answer}, nil
 }
 
 // submission decodes a body.

@@ -19,6 +19,7 @@ type Gateway struct {
 	log       *slog.Logger
 	mux       *http.ServeMux
 	api       huma.API
+	schemas   huma.Registry
 	rpc       *rpc
 	limiter   *limiter
 	supplied  *supplied
@@ -45,7 +46,7 @@ func New(cfg Config) (*Gateway, error) {
 		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(), farewell: newFarewell(),
 		feed: newFeed(cfg.Registry), streams: newStreams(cfg.Streams),
 	}
-	g.rpc = newRPC(g)
+	g.rpc, g.schemas = newRPC(g), newSchemas()
 	g.api = g.describe()
 	return g, nil
 }

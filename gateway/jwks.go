@@ -27,26 +27,28 @@ type keySetOutput struct {
 	Body         ear.KeySet
 }
 
-// registerKeySet serves the keys by which signed results are verified, to
+// keySetEntries serve the keys by which signed results are verified, to
 // everyone: who verifies a token need not be one of this node's callers.
-func (g *Gateway) registerKeySet(api huma.API) {
+func (g *Gateway) keySetEntries() []entry {
 	op := forProbes(g.operation(http.MethodGet, keySetPath, "get-keys", "evidence", "Get the keys that verify signed results"))
 	op.Description = "A JWK Set (RFC 7517). A key stays in it until the last token that it signed has ended."
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "OK",
 		Content: map[string]*huma.MediaType{
-			keySetType: {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[ear.KeySet](), true, "")},
+			keySetType: {Schema: g.schemas.Schema(reflect.TypeFor[ear.KeySet](), true, "")},
 		},
 	}}
-	register(api, op, func(ctx context.Context, _ *nothing) (*keySetOutput, error) {
-		out := &keySetOutput{ContentType: keySetType, CacheControl: keysMaxAge, Body: ear.KeySet{Keys: []ear.JWK{}}}
-		if g.cfg.EAR == nil {
-			return out, nil
-		}
-		var err error
-		if out.Body, err = g.cfg.EAR.Public(g.cfg.Now()); err != nil {
-			return nil, g.fault(ctx, err)
-		}
+	return []entry{serve("verifier.keys", op, g.getKeys)}
+}
+
+func (g *Gateway) getKeys(ctx context.Context, _ *nothing) (*keySetOutput, error) {
+	out := &keySetOutput{ContentType: keySetType, CacheControl: keysMaxAge, Body: ear.KeySet{Keys: []ear.JWK{}}}
+	if g.cfg.EAR == nil {
 		return out, nil
-	})
+	}
+	var err error
+	if out.Body, err = g.cfg.EAR.Public(g.cfg.Now()); err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	return out, nil
 }

@@ -23,7 +23,15 @@ type entry struct {
 // entries is the table of the API proper.
 func (g *Gateway) entries() []entry {
 	return slices.Concat(
+		g.evidenceEntries(),
+		g.appraisalEntries(),
+		g.keySetEntries(),
+		g.enclaveEntries(),
+		g.withdrawalEntries(),
+		g.endorsementEntries(),
 		g.ledgerEntries(),
+		g.lightEntries(),
+		g.tokenEntries(),
 	)
 }
 

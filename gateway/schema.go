@@ -12,6 +12,13 @@ import (
 	"github.com/attesteer/attesteer/token"
 )
 
+// newSchemas returns the schemas of the API, none yet.
+func newSchemas() huma.Registry {
+	all := huma.NewMapRegistry("#/components/schemas/", schemaName)
+	all.RegisterTypeAlias(reflect.TypeFor[record.Millis](), reflect.TypeFor[millisSchema]())
+	return all
+}
+
 // schemaName names schemas by their types, with a clearer name for some.
 func schemaName(t reflect.Type, hint string) string {
 	switch t {

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/token"
 )
@@ -50,40 +48,47 @@ type revokeTokenOutput struct {
 	Body token.View
 }
 
-// registerTokens adds the operator's calls.
-func (g *Gateway) registerTokens(api huma.API) {
+// tokenEntries are the operator's calls, which are not served over JSON-RPC.
+func (g *Gateway) tokenEntries() []entry {
 	const tag, path = "admin", "/v1/admin/tokens"
-	op := forAdmins(g.operation(http.MethodPost, path, "create-token", tag, "Make a token"))
-	op.DefaultStatus = http.StatusCreated
-	op.Description = "The token is shown in this answer, and never again."
-	register(api, op, func(ctx context.Context, in *createTokenInput) (*createTokenOutput, error) {
-		made, err := g.createToken(ctx, &in.Body)
-		if err != nil {
-			return nil, g.adminFault(ctx, err)
-		}
-		return &createTokenOutput{Body: made}, nil
-	})
-	register(api, forAdmins(g.operation(http.MethodGet, path, "list-tokens", tag, "List tokens, oldest first")),
-		func(ctx context.Context, _ *nothing) (*listTokensOutput, error) {
-			admin, err := g.tokenAdmin()
-			if err != nil {
-				return nil, err
-			}
-			all, err := admin.List(g.cfg.Now())
-			if err != nil {
-				return nil, g.adminFault(ctx, err)
-			}
-			return &listTokensOutput{Body: tokenList{Tokens: all}}, nil
-		})
-	op = forAdmins(g.operation(http.MethodDelete, path+"/{id}", "revoke-token", tag, "Revoke a token, at once and for good"))
-	op.Description = "Also ends calls on connections that it opened. Revoking it again changes nothing."
-	register(api, op, func(ctx context.Context, in *revokeTokenInput) (*revokeTokenOutput, error) {
-		v, err := g.revokeToken(ctx, in.ID)
-		if err != nil {
-			return nil, g.adminFault(ctx, err)
-		}
-		return &revokeTokenOutput{Body: v}, nil
-	})
+	create := forAdmins(g.operation(http.MethodPost, path, "create-token", tag, "Make a token"))
+	create.DefaultStatus = http.StatusCreated
+	create.Description = "The token is shown in this answer, and never again."
+	revoke := forAdmins(g.operation(http.MethodDelete, path+"/{id}", "revoke-token", tag, "Revoke a token, at once and for good"))
+	revoke.Description = "Also ends calls on connections that it opened. Revoking it again changes nothing."
+	return []entry{
+		serve("", create, g.postToken),
+		serve("", forAdmins(g.operation(http.MethodGet, path, "list-tokens", tag, "List tokens, oldest first")), g.getTokens),
+		serve("", revoke, g.deleteToken),
+	}
+}
+
+func (g *Gateway) postToken(ctx context.Context, in *createTokenInput) (*createTokenOutput, error) {
+	made, err := g.createToken(ctx, &in.Body)
+	if err != nil {
+		return nil, g.adminFault(ctx, err)
+	}
+	return &createTokenOutput{Body: made}, nil
+}
+
+func (g *Gateway) getTokens(ctx context.Context, _ *nothing) (*listTokensOutput, error) {
+	admin, err := g.tokenAdmin()
+	if err != nil {
+		return nil, err
+	}
+	all, err := admin.List(g.cfg.Now())
+	if err != nil {
+		return nil, g.adminFault(ctx, err)
+	}
+	return &listTokensOutput{Body: tokenList{Tokens: all}}, nil
+}
+
+func (g *Gateway) deleteToken(ctx context.Context, in *revokeTokenInput) (*revokeTokenOutput, error) {
+	v, err := g.revokeToken(ctx, in.ID)
+	if err != nil {
+		return nil, g.adminFault(ctx, err)
+	}
+	return &revokeTokenOutput{Body: v}, nil
 }
 
 func (g *Gateway) tokenAdmin() (TokenAdmin, error) {

@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -25,7 +23,7 @@ type withdrawInput struct {
 	Body *withdrawBody `doc:"without, the caller's registrar withdraws its own listing"`
 }
 
-func (g *Gateway) registerWithdrawal(api huma.API) {
+func (g *Gateway) withdrawalEntries() []entry {
 	op := withToken(g.operation(http.MethodDelete, "/v1/enclaves/{id}", "withdraw-enclave", "enclaves", "Withdraw a listing, or a record"))
 	op.Description = "Without a body the registrar of the caller's token withdraws its own listing, and nothing else. " +
 		"With a signature of the enclave's own key the whole record is withdrawn, whoever carries it: the signature covers " +
@@ -33,13 +31,15 @@ func (g *Gateway) registerWithdrawal(api huma.API) {
 		"The key is the one that the report data hold (Ed25519, followed by zeros) or the one that they are the hash of, " +
 		"if it came as runtime_data (SubjectPublicKeyInfo, DER or PEM): Ed25519, ECDSA P-256 with SHA-256 or P-384 with SHA-384 (ASN.1), " +
 		"RSA PSS or PKCS #1 v1.5 with SHA-256. Answers once the block is committed."
-	register(api, op, func(ctx context.Context, in *withdrawInput) (*enclaveOutput, error) {
-		r, err := g.withdraw(ctx, in)
-		if err != nil {
-			return nil, g.fault(ctx, err)
-		}
-		return &enclaveOutput{Body: r.View(g.cfg.Registry.Time())}, nil
-	})
+	return []entry{serve("registry.withdraw", op, g.deleteRecord)}
+}
+
+func (g *Gateway) deleteRecord(ctx context.Context, in *withdrawInput) (*enclaveOutput, error) {
+	r, err := g.withdraw(ctx, in)
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	return &enclaveOutput{Body: r.View(g.cfg.Registry.Time())}, nil
 }
 
 // withdraw has the ledger take back a listing or a record, and returns the
