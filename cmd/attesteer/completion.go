@@ -38,7 +38,7 @@ func completions() map[string][]string {
 func folders() []string { return []string{"home", "endorsements"} }
 
 func files() map[string][]string {
-	return map[string][]string{"tls-cert": {"pem", "crt"}, "tls-key": {"pem", "key"}, "endorsements-tls-ca": {"pem", "crt"}}
+	return map[string][]string{"config": {"env", "conf"}, "tls-cert": {"pem", "crt"}, "tls-key": {"pem", "key"}, "endorsements-tls-ca": {"pem", "crt"}}
 }
 
 // complete teaches every command below root what a shell offers after its flags

@@ -24,6 +24,8 @@ type announcement struct {
 	Genesis string `json:"genesis"`
 	// Pin names the key of its certificate, with TLS.
 	Pin string `json:"pin,omitempty"`
+	// Metrics is where monitoring finds them, if anywhere.
+	Metrics string `json:"metrics,omitempty"`
 	// Demo is the id of the record that --demo made.
 	Demo string `json:"demo,omitempty"`
 }
@@ -34,6 +36,9 @@ func (a *app) announce(ctx context.Context, f serveFlags, h *house, port *front)
 	said := announcement{
 		Ready: true, URL: url, Network: f.network, ChainID: h.node.Registry().ChainID(),
 		Genesis: filepath.Join(f.home, "config", "genesis.json"),
+	}
+	if h.monitor != nil {
+		said.Metrics = h.monitor.url()
 	}
 	if port.keeper != nil {
 		pin := certificate.PinOf(port.keeper.Leaf())

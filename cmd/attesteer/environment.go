@@ -30,6 +30,9 @@ const (
 const (
 	// originAnnotation holds the variable that a flag's value came from.
 	originAnnotation = "origin"
+	// listsFaults marks a command that lists what is wrong with its settings,
+	// where others refuse to run.
+	listsFaults = "lists_faults"
 	// tokenAnnotation marks --node where its use takes a token.
 	tokenAnnotation = "token"
 )
@@ -85,32 +88,44 @@ func environment(root *cobra.Command) map[string]variable {
 }
 
 // fromEnvironment sets each flag of cmd that was not given from the variable
-// that stands for it, notes on the flag that it did, and warns of variables
-// that stand for nothing. A variable that is empty counts as absent.
+// that stands for it or else from a file of settings, notes on the flag that it
+// did, and warns of variables that stand for nothing. A variable that is empty
+// counts as absent.
 func (a *app) fromEnvironment(cmd *cobra.Command) error {
 	a.warnOfStrangers(environment(cmd.Root()))
-	var first error
+	faults := append(a.fromVariables(cmd), a.fromFile(cmd)...)
+	if cmd.Annotations[listsFaults] != "" {
+		a.faults = faults
+		return nil
+	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	if node := cmd.Flags().Lookup("node"); node != nil && node.Annotations[tokenAnnotation] != nil {
+		var err error
+		if a.token, err = a.secret(tokenVariable); err != nil {
+			return err
+		}
+	}
+	return a.readTrust(cmd.Flags(), "node", "jwks")
+}
+
+// fromVariables sets flags from their variables, and returns what is wrong with
+// any of those.
+func (a *app) fromVariables(cmd *cobra.Command) (faults []error) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		name := environmentName(f.Name)
 		value := a.getenv(name)
-		if f.Changed || f.Name == "help" || value == "" || first != nil {
+		if f.Changed || f.Name == "help" || value == "" {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			first = usagef("%s: %w", name, err)
+			faults = append(faults, usagef("%s: %w", name, err))
 			return
 		}
 		annotate(f, originAnnotation, name)
 	})
-	if first != nil {
-		return first
-	}
-	if node := cmd.Flags().Lookup("node"); node != nil && node.Annotations[tokenAnnotation] != nil {
-		if a.token, first = a.secret(tokenVariable); first != nil {
-			return first
-		}
-	}
-	return a.readTrust(cmd.Flags(), "node", "jwks")
+	return faults
 }
 
 func annotate(f *pflag.Flag, key, value string) {
@@ -120,8 +135,8 @@ func annotate(f *pflag.Flag, key, value string) {
 	f.Annotations[key] = []string{value}
 }
 
-// originOf returns the variable that a flag's value came from; empty if it was
-// given on the command line, or not at all.
+// originOf returns the variable, or the line of a file, that a flag's value came
+// from; empty if it was given on the command line, or not at all.
 func originOf(f *pflag.Flag) string {
 	if from := f.Annotations[originAnnotation]; len(from) == 1 {
 		return from[0]

@@ -12,13 +12,16 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/certificate"
 	"github.com/attesteer/attesteer/endorse"
 	"github.com/attesteer/attesteer/explorer"
 	"github.com/attesteer/attesteer/gateway"
 	"github.com/attesteer/attesteer/ledger"
+	"github.com/attesteer/attesteer/metrics"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/simtee"
+	"github.com/attesteer/attesteer/token"
 )
 
 // house is a node with everything on top of it, wired together.
@@ -29,6 +32,12 @@ type house struct {
 	// services are asked for endorsements; refreshed ends their renewal.
 	services  endorse.Services
 	refreshed func()
+	// What monitoring sees, and what is watched for it; keeper is nil without TLS.
+	home, network string
+	tokens        *token.Store
+	keeper        *certificate.Keeper
+	meter         *metrics.Meter
+	monitor       *monitor
 	// saveUse writes down what tokens used, for the last time.
 	saveUse func() error
 }
@@ -56,7 +65,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if err != nil {
 		return nil, err
 	}
-	h = &house{saveUse: savingUse(tokens, logger)}
+	h = &house{saveUse: savingUse(tokens, logger), home: home, network: f.network, tokens: tokens}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -66,9 +75,10 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if err != nil {
 		return h, err
 	}
-	if h.services, err = a.services(f, logger); err != nil {
+	if h.services, err = a.services(f, h, logger); err != nil {
 		return h, err
 	}
+	h.meter = newMeter(h, namesOf(h.services))
 	cfg := ledger.Config{
 		Home: home, Network: f.network, Clock: clock, Logger: logger, Peering: f.peering,
 		Registrars: []record.Registrar{registrarOf(key)},
@@ -88,6 +98,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	config := gateway.Config{
 		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
 		Network: f.network, Logger: logger, Version: version().version,
+		Meter: h.meter, Watch: h.watch, ReadyNeedsEndorsements: f.monitor.needsEndorsements,
 		Chain: chainOf{h.node}, CheckpointKey: checkpoints,
 		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
 		EAR: keys, EARLifetime: f.earLifetime,
@@ -172,14 +183,18 @@ func (a *app) sources(ctx context.Context, f serveFlags, home string) (endorse.S
 }
 
 // services returns the vendors' services that the node asks, in their order.
-func (a *app) services(f serveFlags, logger *slog.Logger) (endorse.Services, error) {
+func (a *app) services(f serveFlags, h *house, logger *slog.Logger) (endorse.Services, error) {
 	var out endorse.Services
+	report := logFetches(logger)
 	for _, name := range f.endorsements {
 		if !isService(name) {
 			continue
 		}
 		one, err := a.openService(name, f.service, endorse.PCSConfig{
-			Roots: trustedRoots(f.network == "dev"), Report: logFetches(logger),
+			Roots: trustedRoots(f.network == "dev"), Report: func(e endorse.Event) {
+				report(e)
+				h.fetched(e)
+			},
 		})
 		if err != nil {
 			out.Close()
@@ -188,6 +203,14 @@ func (a *app) services(f serveFlags, logger *slog.Logger) (endorse.Services, err
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+func namesOf(services endorse.Services) []string {
+	names := make([]string, 0, len(services))
+	for _, s := range services {
+		names = append(names, s.Name())
+	}
+	return names
 }
 
 // importedFolder is what "endorsements import" keeps in a home, read again when

@@ -58,6 +58,10 @@ type app struct {
 	// are usage errors.
 	running bool
 	asJSON  bool
+	// speak says lines for people some other way than on stderr, if not nil.
+	speak func(line string)
+	// faults are what is wrong with the settings of a command that lists them.
+	faults []error
 	// token is what nodes are sent; empty for none in particular.
 	token string
 	// trust is which nodes are believed to be who they are.
@@ -105,7 +109,7 @@ again, and lets anyone check a record without trusting who serves it.`,
 	root.AddCommand(
 		a.serveCommand(), a.inspectCommand(), a.verifyCommand(), a.submitCommand(), a.enclavesCommand(),
 		a.proofCommand(), a.endorsementsCommand(), a.attestCommand(), a.tokenCommand(), a.versionCommand(),
-		a.earCommand(), a.healthcheckCommand(), a.manCommand(), a.conformanceCommand(), a.ledgerCommand(),
+		a.earCommand(), a.healthcheckCommand(), a.manCommand(), a.conformanceCommand(), a.configCommand(), a.ledgerCommand(),
 	)
 	complete(root)
 	return root
@@ -146,6 +150,10 @@ func (a *app) finish(ctx context.Context, err error) int {
 
 // sayf writes a line for people.
 func (a *app) sayf(format string, args ...any) {
+	if a.speak != nil {
+		a.speak(fmt.Sprintf(format, args...))
+		return
+	}
 	_, _ = fmt.Fprintf(a.stderr, format+"\n", args...)
 }
 

@@ -6,7 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"log/slog"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,6 +22,10 @@ const ledgerStop = 10 * time.Second
 
 type serveFlags struct {
 	frontFlags
+	logs    logFlags
+	monitor monitorFlags
+	// settings names a file of settings.
+	settings     string
 	home         string
 	network      string
 	publicURL    string
@@ -29,7 +33,6 @@ type serveFlags struct {
 	endorsements []string
 	archive      bool
 	demo         bool
-	verbose      bool
 	// anonymousReads: callers without a token may read.
 	anonymousReads bool
 	service        serviceFlags
@@ -79,6 +82,12 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 			return a.serve(cmd.Context(), f)
 		},
 	}
+	f.registerAll(a, cmd, &peering)
+	return cmd
+}
+
+// registerAll makes the flags of a node, which "config check" has too.
+func (f *serveFlags) registerAll(a *app, cmd *cobra.Command, peering *peeringFlags) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.home, "home", a.defaultHome(), "folder for keys, genesis and data")
 	fl.StringVar(&f.network, "network", "", "dev, test or main (default: the home's; dev for a new one)")
@@ -89,11 +98,12 @@ URL is given a dev network makes those of simulated enclaves by itself.`,
 	fl.BoolVar(&f.archive, "archive", false, "keep all blocks and evidence (this version keeps them always)")
 	fl.BoolVar(&f.anonymousReads, "anonymous-reads", true, "let callers without a token read, at a rate bounded per address")
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")
-	fl.BoolVar(&f.verbose, "verbose", false, "also log what the consensus engine does")
 	fl.DurationVar(&f.earLifetime, "ear-lifetime", ear.DefaultLifetime, "how long a signed result counts, 1s to 1h")
 	f.service.register(fl)
 	peering.register(fl, "")
-	return cmd
+	f.logs.register(cmd)
+	f.monitor.register(fl)
+	fl.StringVar(&f.settings, configFlag, "", "file of settings, NAME=VALUE a line, that count less than flags and variables")
 }
 
 // networkOf returns the network that a home was made for, dev for a new one.
@@ -118,16 +128,24 @@ func (f serveFlags) check() (clock time.Time, err error) {
 	if err := f.frontFlags.check(); err != nil {
 		return clock, err
 	}
+	if err := errors.Join(f.logs.check(), f.monitor.check()); err != nil {
+		return clock, err
+	}
 	if err := checkPublicURL(f.publicURL); err != nil {
 		return clock, err
 	}
+	return clock, f.checkRest()
+}
+
+// checkRest checks what the other checks leave.
+func (f serveFlags) checkRest() error {
 	if f.demo && f.network != "dev" {
-		return clock, usagef("--demo simulates an enclave: that takes --network dev")
+		return usagef("--demo simulates an enclave: that takes --network dev")
 	}
 	if f.earLifetime < time.Second || f.earLifetime > ear.MaxLifetime {
-		return clock, usagef("--ear-lifetime: %v is not between 1s and %v", f.earLifetime, ear.MaxLifetime)
+		return usagef("--ear-lifetime: %v is not between 1s and %v", f.earLifetime, ear.MaxLifetime)
 	}
-	return clock, nil
+	return nil
 }
 
 // checkNetwork checks which network a node is for, and the time at which a new
@@ -160,15 +178,24 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	defer port.close() // the server does so too
 	f.publicURL = cmp.Or(f.publicURL, socketURL(port.url()))
-	level := slog.LevelInfo
-	if f.verbose {
-		level = slog.LevelDebug
+	seen, err := openMonitor(f.monitor)
+	if err != nil {
+		return err
 	}
-	logger := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	defer seen.close()
+	logger, err := f.logs.logger(a.stderr)
+	if err != nil {
+		return err
+	}
+	if f.logs.format == logJSON {
+		a.speak = speak(logger)
+	}
 	h, err := a.openHouse(ctx, f, clock, logger)
 	if err != nil {
 		return err
 	}
+	h.keeper, h.monitor = port.keeper, seen
+	seen.serve(h, logger)
 	return a.runHouse(ctx, f, h, port, logger)
 }
 
