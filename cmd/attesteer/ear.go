@@ -144,6 +144,7 @@ Exit codes: 0 genuine, 10 not signed by these keys, ended, or with another nonce
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.keys, "jwks", "", "file of the verifier's keys, or address of a node or of its keys (required)")
+	trustFlags(fl)
 	fl.StringVar(&f.at, "at", "", "verify as of this time, RFC 3339 (default: now)")
 	fl.StringVar(&f.nonce, "nonce", "", "demand this nonce, in hex or base64url")
 	_ = cmd.RegisterFlagCompletionFunc("jwks", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveFilterFileExt)) // as above
@@ -164,7 +165,7 @@ func (a *app) earVerify(ctx context.Context, arg string, f earVerifyFlags) error
 			return err
 		}
 	}
-	set, err := keySet(ctx, f.keys)
+	set, err := a.keySet(ctx, f.keys)
 	if err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func (f earVerifyFlags) read() (at time.Time, nonce string, err error) {
 const maxKeySet = 1 << 20
 
 // keySet reads the keys in a file or at an address.
-func keySet(ctx context.Context, from string) (ear.KeySet, error) {
+func (a *app) keySet(ctx context.Context, from string) (ear.KeySet, error) {
 	if !isService(from) {
 		b, err := os.ReadFile(from)
 		if err != nil {
@@ -220,7 +221,7 @@ func keySet(ctx context.Context, from string) (ear.KeySet, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	b, err := fetchKeys(ctx, u)
+	b, err := a.fetchKeys(ctx, u)
 	if err != nil {
 		return ear.KeySet{}, err
 	}
@@ -237,12 +238,12 @@ func authentic(u *url.URL) error {
 	return hinted{usagef("--jwks: keys from %s could be anyone's", u.Redacted()), "take https, or a file that came another way"}
 }
 
-func fetchKeys(ctx context.Context, u *url.URL) ([]byte, error) {
+func (a *app) fetchKeys(ctx context.Context, u *url.URL) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, usagef("--jwks: %w", err)
 	}
-	client := &http.Client{CheckRedirect: func(next *http.Request, via []*http.Request) error {
+	client := &http.Client{Transport: a.transport(), CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		if len(via) > 3 {
 			return errors.New("too many redirections")
 		}
@@ -250,6 +251,9 @@ func fetchKeys(ctx context.Context, u *url.URL) ([]byte, error) {
 	}}
 	resp, err := client.Do(req)
 	if err != nil {
+		if h := trustError(err); h != nil {
+			return nil, h
+		}
 		return nil, fmt.Errorf("ask for keys: %w", err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read

@@ -107,7 +107,7 @@ func (a *app) fromEnvironment(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	return a.readTrust(cmd.Flags(), "node", "jwks")
+	return a.readTrust(cmd.Flags())
 }
 
 // fromVariables sets flags from their variables, and returns what is wrong with

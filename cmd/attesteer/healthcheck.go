@@ -45,6 +45,7 @@ Exit codes: 0 yes, 1 no.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.node, "node", "", "address of the node's API (default: the one on this machine)")
+	trustFlags(fl)
 	fl.StringVar(&f.listen, "listen", defaultListen, "the address that the node on this machine was given")
 	fl.BoolVar(&f.ready, "ready", false, "also demand that the node takes part in its ledger")
 	return cmd
@@ -57,7 +58,7 @@ func (a *app) healthcheck(ctx context.Context, f healthFlags) error {
 	if f.ready {
 		path = "/readyz"
 	}
-	status, err := f.probe(ctx, path)
+	status, err := a.probe(ctx, f, path)
 	if err != nil {
 		return err
 	}
@@ -73,9 +74,9 @@ func (a *app) healthcheck(ctx context.Context, f healthFlags) error {
 }
 
 // probe returns the status with which the node answers.
-func (f healthFlags) probe(ctx context.Context, path string) (int, error) {
+func (a *app) probe(ctx context.Context, f healthFlags, path string) (int, error) {
 	if f.node != "" {
-		return probe(ctx, strings.TrimSuffix(f.node, "/")+path, nil)
+		return ask(ctx, strings.TrimSuffix(f.node, "/")+path, a.transport())
 	}
 	host, port, err := net.SplitHostPort(f.listen)
 	if err != nil {
@@ -90,22 +91,22 @@ func (f healthFlags) probe(ctx context.Context, path string) (int, error) {
 	address := net.JoinHostPort(host, port) + path
 	// A server of TLS answers those who speak without it, with a refusal: so the
 	// one that is not meant is asked first.
-	status, err := probe(ctx, "https://"+address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the command's text says why
+	unchecked := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} //nolint:gosec // the command's text says why
+	status, err := ask(ctx, "https://"+address, unchecked)
 	var plain tls.RecordHeaderError
 	if errors.As(err, &plain) || err != nil && strings.Contains(err.Error(), "HTTP response to HTTPS client") {
-		return probe(ctx, "http://"+address, nil)
+		return ask(ctx, "http://"+address, &http.Transport{DisableKeepAlives: true})
 	}
 	return status, err
 }
 
-func probe(ctx context.Context, address string, config *tls.Config) (int, error) {
+func ask(ctx context.Context, address string, through http.RoundTripper) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return 0, usagef("%w", err)
 	}
-	client := &http.Client{Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true,
-	}}
+	request.Close = true
+	client := &http.Client{Transport: through, CheckRedirect: staySecure}
 	response, err := client.Do(request)
 	if err != nil {
 		var failed *url.Error

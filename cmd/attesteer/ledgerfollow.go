@@ -49,6 +49,7 @@ ledger forked: then --evidence FILE takes both blocks, which prove it to anyone.
 	}
 	fl := cmd.Flags()
 	fl.StringSliceVar(&f.nodes, "node", []string{"http://" + defaultListen}, "node to ask (repeatable)")
+	trustFlags(fl)
 	fl.StringVar(&f.trust, "trust", "", "genesis file, or validator set hash in hex")
 	fl.StringVar(&f.state, "state", "", "file that remembers how far the ledger was followed")
 	fl.StringVar(&f.evidence, "evidence", "", "file for the two blocks of a fork")

@@ -3,17 +3,18 @@
 package main
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/attesteer/attesteer/certificate"
 	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/secretfile"
 )
 
@@ -51,9 +52,8 @@ type nodeTrust struct {
 	roots *x509.CertPool
 }
 
-// readTrust reads what [trustFlags] say, for the addresses in the flags that
-// are named.
-func (a *app) readTrust(fl *pflag.FlagSet, addresses ...string) error {
+// readTrust reads what [trustFlags] say.
+func (a *app) readTrust(fl *pflag.FlagSet) error {
 	ca, err := fl.GetString("node-ca")
 	if err != nil {
 		return nil // this command has none
@@ -78,24 +78,45 @@ func (a *app) readTrust(fl *pflag.FlagSet, addresses ...string) error {
 			return secretfile.Fault(ca, err)
 		}
 	}
-	if ca == "" && len(pins) == 0 {
-		return nil
-	}
-	for _, name := range addresses {
-		if at := fl.Lookup(name); at != nil && strings.HasPrefix(at.Value.String(), "http://") {
-			return usagef("--%s %s: there is no key to look at without https", name, at.Value)
-		}
-	}
 	return nil
 }
 
 // transport returns what calls of nodes go through.
-func (a *app) transport() *http.Transport {
+func (a *app) transport() http.RoundTripper {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: idleConnection,
 		TLSClientConfig: certificate.ClientConfig(a.trust.pins, a.trust.roots),
 	}
-	return t
+	if len(a.trust.pins) == 0 && a.trust.roots == nil {
+		return t
+	}
+	return secured{t}
+}
+
+// secured calls nobody without TLS: who named a key or an authority relies on
+// its being looked at.
+type secured struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (s secured) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "https" {
+		return nil, usagef("--node-pin and --node-ca: there is no key to look at without https")
+	}
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// trustError says what to do about a node that is not believed; nil is for other
+// errors.
+func trustError(err error) error {
+	var refused *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &refused):
+		return hinted{err, "name its key by --node-pin, as it prints it when it starts, or its authority by --node-ca"}
+	case rats.KindOf(err) == rats.BindingMismatch:
+		return hinted{err, "compare it with what the node prints when it starts: somebody else may be answering"}
+	default:
+		return nil
+	}
 }
 
 // staySecure refuses to be sent from https to where anyone may listen.
