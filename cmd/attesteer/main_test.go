@@ -17,6 +17,7 @@ import (
 // process that tests can kill.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
+		"websocat": websocat,
 		"attesteer": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
