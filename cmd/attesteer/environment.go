@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/attesteer/attesteer/rats"
-	"github.com/attesteer/attesteer/secretfile"
 )
 
 // environmentPrefix begins every variable that is this program's.
@@ -159,12 +158,9 @@ func (a *app) secret(name string) (string, error) {
 	case value != "":
 		return "", usagef("%s and %s_FILE are both set: which one is meant?", name, name)
 	}
-	b, _, err := secretfile.ReadHanded(path, maxSecret)
-	switch {
-	case errors.Is(err, secretfile.ErrMode):
+	b, err := a.readSecret(path)
+	if err != nil {
 		return "", err
-	case err != nil:
-		return "", fileError("read", path, errors.Unwrap(err))
 	}
 	if value = strings.TrimSpace(string(b)); value == "" {
 		return "", rats.Errorf(rats.Malformed, "%s, named by %s_FILE, is empty", path, name)

@@ -26,3 +26,17 @@ func openSecret(err error) string {
 		return ""
 	}
 }
+
+// readSecret reads a file that holds a private key, or standard input for "-".
+// Others than its owner may not read the file, but for what
+// [secretfile.ReadHanded] lets pass.
+func (a *app) readSecret(name string) ([]byte, error) {
+	if name == "-" {
+		return a.readInput(name)
+	}
+	b, _, err := secretfile.ReadHanded(name, maxSecret)
+	if err != nil && !errors.Is(err, secretfile.ErrMode) {
+		return nil, fileError("read", name, errors.Unwrap(err))
+	}
+	return b, err
+}

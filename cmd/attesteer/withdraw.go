@@ -108,7 +108,7 @@ func (a *app) withdrawError(node string, err error) error {
 }
 
 func (a *app) signWithdrawal(ctx context.Context, c *client.Client, id string, f withdrawFlags) ([]byte, error) {
-	raw, err := a.readInput(f.key)
+	raw, err := a.readSecret(f.key)
 	if err != nil {
 		return nil, err
 	}
