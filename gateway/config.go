@@ -26,11 +26,24 @@ type Ledger interface {
 	// what the rules refuse is in the result, and an error says that there is
 	// no result.
 	Submit(ctx context.Context, tx []byte) (registry.TxResult, error)
-	// Bundle returns a proof of a record or of its absence.
-	Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error)
+	// Prove returns a proof of a record or of its absence.
+	Prove(ctx context.Context, r ProofRequest) (*proof.Bundle, error)
 	// Status returns where the ledger stands.
 	Status(ctx context.Context) (Status, error)
 }
+
+// ProofRequest says what is to be proven.
+type ProofRequest struct {
+	ID record.ID
+	// Height is that of the state, [rats.NotFound] where it cannot be proven any
+	// more or yet; 0 is the newest.
+	Height uint64
+	// Events is how many of the record's newest events go with it.
+	Events int
+}
+
+// maxProofEvents bounds them, so that a bundle stays one.
+const maxProofEvents = 256
 
 // Status is where the ledger stands.
 type Status struct {

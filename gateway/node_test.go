@@ -49,8 +49,19 @@ type adapter struct{ *ledger.Node }
 
 var _ gateway.Ledger = adapter{}
 
-func (a adapter) Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error) {
-	return a.Node.Bundle(ctx, id)
+func (a adapter) Prove(ctx context.Context, r gateway.ProofRequest) (*proof.Bundle, error) {
+	return a.Node.Prove(ctx, ledger.ProofRequest(r))
+}
+
+// chain is what light clients read of a node.
+type chain struct{ *ledger.Node }
+
+var _ gateway.Chain = chain{}
+
+func (c chain) Log() (uint64, [32]byte) { return c.Registry().Log() }
+
+func (c chain) Consistency(from, to uint64) ([][]byte, error) {
+	return c.Registry().Consistency(from, to)
 }
 
 func (a adapter) Status(ctx context.Context) (gateway.Status, error) {
@@ -137,6 +148,7 @@ func open(t testing.TB, network string, change func(*ledger.Config, *gateway.Con
 			t.Error(err)
 		}
 	})
+	gc.Chain, gc.CheckpointKey = chain{h.node}, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	gc.Ledger, gc.Registry, gc.Index, gc.Pool = adapter{h.node}, h.node.Registry(), index, pool{h.node}
 	if h.gateway, err = gateway.New(gc); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"github.com/attesteer/attesteer/gateway"
 	"github.com/attesteer/attesteer/ledger"
 	"github.com/attesteer/attesteer/proof"
-	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
 )
 
@@ -21,8 +20,8 @@ func (l ledgerOf) Submit(ctx context.Context, tx []byte) (registry.TxResult, err
 	return l.node.Submit(ctx, tx)
 }
 
-func (l ledgerOf) Bundle(ctx context.Context, id record.ID) (*proof.Bundle, error) {
-	return l.node.Bundle(ctx, id)
+func (l ledgerOf) Prove(ctx context.Context, r gateway.ProofRequest) (*proof.Bundle, error) {
+	return l.node.Prove(ctx, ledger.ProofRequest(r))
 }
 
 func (l ledgerOf) Status(ctx context.Context) (gateway.Status, error) {
