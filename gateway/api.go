@@ -45,8 +45,6 @@ func (g *Gateway) describe() huma.API {
 	for _, e := range g.entries() {
 		e.register(api)
 	}
-	g.registerEvents(api)
-	g.registerProbes(api)
 	g.registerCompatible(api)
 	straighten(g.schemas.Map())
 	return api

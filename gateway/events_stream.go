@@ -48,8 +48,9 @@ type eventsInput struct {
 	EventQuery
 }
 
-// registerEvents adds the stream of what happens to records.
-func (g *Gateway) registerEvents(api huma.API) {
+// eventEntries are the ways to follow what happens to records: as a stream, and
+// over a WebSocket.
+func (g *Gateway) eventEntries() []entry {
 	op := g.operation(http.MethodGet, "/v1/events", "follow-events", "enclaves", "Follow what happens to records")
 	op.Description = "Server-sent events: id is the sequence, event the kind, data an Event as in a record's history. " +
 		"A line of nothing but an id says how far the stream is. It goes on until either side ends it."
@@ -59,22 +60,24 @@ func (g *Gateway) registerEvents(api huma.API) {
 		}}}},
 		"503": {Description: "The node has no room for another stream now."},
 	}
-	register(api, op, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
-		f, err := g.follow(ctx, in.EventQuery, cmp.Or(in.LastEventID, in.After))
-		if err != nil {
-			return nil, err
-		}
-		leave, err := g.streams.enter(callerIn(ctx).remote)
-		if err != nil {
-			return nil, err
-		}
-		return &huma.StreamResponse{Body: func(ctx huma.Context) {
-			defer leave()
-			defer g.opened(streamEvents)()
-			r, w := humago.Unwrap(ctx)
-			g.stream(w, r, f)
-		}}, nil
-	})
+	return append([]entry{serve("", op, g.getEvents)}, g.subscriptionEntries()...)
+}
+
+func (g *Gateway) getEvents(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
+	f, err := g.follow(ctx, in.EventQuery, cmp.Or(in.LastEventID, in.After))
+	if err != nil {
+		return nil, err
+	}
+	leave, err := g.streams.enter(callerIn(ctx).remote)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		defer leave()
+		defer g.opened(streamEvents)()
+		r, w := humago.Unwrap(ctx)
+		g.stream(w, r, f)
+	}}, nil
 }
 
 // stream writes what a follower finds until the reader is gone or too slow, its

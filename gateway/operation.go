@@ -27,11 +27,13 @@ func (g *Gateway) entries() []entry {
 		g.appraisalEntries(),
 		g.keySetEntries(),
 		g.enclaveEntries(),
+		g.eventEntries(),
 		g.withdrawalEntries(),
 		g.endorsementEntries(),
 		g.ledgerEntries(),
 		g.lightEntries(),
 		g.tokenEntries(),
+		g.probeEntries(),
 	)
 }
 

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -66,21 +64,24 @@ type readyOutput struct {
 	Body   Readiness
 }
 
-// registerProbes adds what those ask who watch the process.
-func (g *Gateway) registerProbes(api huma.API) {
-	register(api, forProbes(g.operation(http.MethodGet, "/healthz", "healthz", "process", "Whether the process answers")),
-		func(context.Context, *nothing) (*aliveOutput, error) {
-			return &aliveOutput{Body: alive{statusOK}}, nil
-		})
+// probeEntries are what those ask who watch the process.
+func (g *Gateway) probeEntries() []entry {
+	alive := forProbes(g.operation(http.MethodGet, "/healthz", "healthz", "process", "Whether the process answers"))
 	op := forProbes(g.operation(http.MethodGet, "/readyz", "readyz", "process", "Whether callers should be sent to this node"))
 	op.Description = "200 while the node takes calls, also where something is the matter that hinders few of them: the status is degraded then. 503 while callers should be sent elsewhere. The reasons say why."
-	register(api, op, func(ctx context.Context, _ *nothing) (*readyOutput, error) {
-		out := &readyOutput{Status: http.StatusOK, Body: g.Readiness(ctx)}
-		if !out.Body.Ready() {
-			out.Status = http.StatusServiceUnavailable
-		}
-		return out, nil
-	})
+	return []entry{serve("", alive, getAlive), serve("", op, g.getReady)}
+}
+
+func getAlive(context.Context, *nothing) (*aliveOutput, error) {
+	return &aliveOutput{Body: alive{statusOK}}, nil
+}
+
+func (g *Gateway) getReady(ctx context.Context, _ *nothing) (*readyOutput, error) {
+	out := &readyOutput{Status: http.StatusOK, Body: g.Readiness(ctx)}
+	if !out.Body.Ready() {
+		out.Status = http.StatusServiceUnavailable
+	}
+	return out, nil
 }
 
 // Readiness says whether the node takes calls now, and what is the matter.

@@ -3,9 +3,9 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -15,33 +15,46 @@ const eventMethod = "registry.event"
 
 // subscribeParams are those of registry.subscribe.
 type subscribeParams struct {
-	// After is the place to begin at, as in [eventsInput].
-	After placeParam `json:"after,omitempty"`
+	After placeParam `query:"after" doc:"the sequence of the last event that was seen, or the word start for all there are; without, what happens from now on"`
 	EventQuery
 }
 
 // placeParam is a place in the log of events: a number, as a JSON number or a
-// string, or the word start; null is as good as nothing.
+// string, or the word start.
 type placeParam string
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (p *placeParam) UnmarshalJSON(b []byte) error {
-	if bytes.HasPrefix(b, []byte(`"`)) {
-		return json.Unmarshal(b, (*string)(p))
-	}
-	var n *json.Number
-	if err := json.Unmarshal(b, &n); err != nil {
-		return err
-	}
-	if n != nil {
-		*p = placeParam(n.String())
-	}
-	return nil
+// Schema implements [huma.SchemaProvider].
+func (placeParam) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeInteger}, {Type: huma.TypeString}}}
 }
 
 type unsubscribeParams struct {
-	// Subscription is the id that registry.subscribe answered with.
-	Subscription string `json:"subscription"`
+	Subscription string `query:"subscription" required:"true" doc:"the id that registry.subscribe answered with"`
+}
+
+// subscriptionOutput is the id of a subscription.
+type subscriptionOutput struct{ Body string }
+
+type unsubscribedOutput struct{ Body bool }
+
+// subscriptionEntries are what takes a connection.
+func (g *Gateway) subscriptionEntries() []entry {
+	const tag = "enclaves"
+	begin := g.methodOnly("subscribe", tag, "Have what happens to records pushed")
+	begin.Description = "Takes a WebSocket. The result is the id of the subscription; what is committed afterwards, or after the place that is named, is pushed as notifications of the method " +
+		eventMethod + " with the parameters subscription and result, an Event as in a record's history."
+	end := g.methodOnly("unsubscribe", tag, "End a subscription of the same connection")
+	end.Description = "The result is true."
+	return []entry{
+		serve("registry.subscribe", begin, func(ctx context.Context, in *subscribeParams) (*subscriptionOutput, error) {
+			id, err := g.subscribe(ctx, in)
+			return &subscriptionOutput{Body: id}, err
+		}),
+		serve("registry.unsubscribe", end, func(ctx context.Context, in *unsubscribeParams) (*unsubscribedOutput, error) {
+			ended, err := g.unsubscribe(ctx, in)
+			return &unsubscribedOutput{Body: ended}, err
+		}),
+	}
 }
 
 // subscribe has the events that match pushed on the connection over which the
