@@ -124,28 +124,51 @@ func (x *Index) take(ctx context.Context, target uint64) error {
 // returns the records that match filter, newest first. The state of a record
 // is the one at ledger time. A filter that cannot be read is [rats.Malformed].
 func (x *Index) List(ctx context.Context, filter record.Filter) (record.Page, error) {
-	chain := x.src.ChainID()
-	q, err := compile(filter, chain, x.src.Time())
+	q, err := compile(filter, x.src.ChainID(), x.src.Time())
 	if err != nil {
 		return record.Page{}, err
 	}
 	if err := x.CatchUp(ctx); err != nil {
 		return record.Page{}, err
 	}
-	page, err := x.query(ctx, q, chain)
-	if corrupt(err) && x.path != "" {
-		if err := x.repair(ctx); err != nil {
-			return record.Page{}, err
-		}
-		page, err = x.query(ctx, q, chain)
-	}
-	return page, err
+	return read(ctx, x, func(s *store) (record.Page, error) { return s.list(ctx, q) })
 }
 
-func (x *Index) query(ctx context.Context, q *query, chain string) (record.Page, error) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return x.store.list(ctx, q, chain)
+// Transaction catches up and returns the event that a transaction made: what it
+// did to a record, and how the record stood then. One that made none, or that the
+// ledger does not hold, is [rats.NotFound].
+func (x *Index) Transaction(ctx context.Context, tx record.TxHash) (record.Event, error) {
+	if err := x.CatchUp(ctx); err != nil {
+		return record.Event{}, err
+	}
+	n, err := read(ctx, x, func(s *store) (uint64, error) { return s.transaction(ctx, tx) })
+	if err != nil {
+		return record.Event{}, err
+	}
+	events, err := eventsFrom(x.src, n, 1)
+	if err != nil {
+		return record.Event{}, rats.Errorf(rats.Internal, "index: %w", err)
+	}
+	return events[0], nil
+}
+
+// read asks the store, and once more after a rebuild if the file turns out to be
+// broken.
+func read[T any](ctx context.Context, x *Index, ask func(*store) (T, error)) (T, error) {
+	locked := func() (T, error) {
+		x.mu.RLock()
+		defer x.mu.RUnlock()
+		return ask(x.store)
+	}
+	out, err := locked()
+	if corrupt(err) && x.path != "" {
+		if err := x.repair(ctx); err != nil {
+			var none T
+			return none, err
+		}
+		out, err = locked()
+	}
+	return out, err
 }
 
 // repair rebuilds a file that was found broken while it was read.

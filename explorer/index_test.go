@@ -98,6 +98,9 @@ func conform(t *testing.T, open opener) {
 		}
 	})
 	t.Run("pages follow one another without gap or repetition while records arrive", func(t *testing.T) { conformPaging(t, open) })
+	t.Run("pages hold once what nobody touches, whatever happens between them", func(t *testing.T) { conformStablePages(t, open) })
+	t.Run("a cursor leads on in its own listing alone", func(t *testing.T) { conformCursors(t, open) })
+	t.Run("transactions are found by their hash", func(t *testing.T) { conformTransactions(t, open) })
 	t.Run("filters select what the records say", func(t *testing.T) { conformFilters(t, open) })
 	t.Run("states are derived at ledger time", func(t *testing.T) { conformStates(t, open) })
 	t.Run("drawn filters select what a plain search selects", func(t *testing.T) { conformModel(t, open) })

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -33,6 +34,8 @@ type query struct {
 	// nothing: no record can match, so none is looked for.
 	nothing bool
 	limit   int
+	// place is what its cursors are good for.
+	place [sha256.Size]byte
 	args    []any
 	where   []string
 	// byRegistrar: the listing is driven by the listings of one registrar,
@@ -66,7 +69,7 @@ func (q *query) equal(column, value string) {
 
 // compile reads a filter. States are those at ledger time at.
 func compile(f record.Filter, chain string, at record.Millis) (*query, error) {
-	q := &query{limit: f.Limit}
+	q := &query{limit: f.Limit, place: placeOf(chain, f)}
 	if q.limit == 0 {
 		q.limit = defaultLimit
 	}
@@ -79,7 +82,7 @@ func compile(f record.Filter, chain string, at record.Millis) (*query, error) {
 		func() error { return q.state(f.State, at) },
 		func() error { return q.url(f.URL) },
 		func() error { return q.text(f.Query) },
-		func() error { return q.after(f, chain) },
+		func() error { return q.after(f) },
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -135,18 +138,18 @@ func (q *query) state(word string, at record.Millis) error {
 	if err != nil || state == "" {
 		return err
 	}
-	is, now := `r.state = `+q.arg(state), ``
-	if s := record.State(state); s == record.Active || s == record.Expired || s == record.Undecided {
-		now = q.arg(int64(at))
-	}
+	// Both can still run out; what is withdrawn or revoked stays so.
+	const alive = `r.state IN ('` + string(record.Active) + `', '` + string(record.Undecided) + `')`
+	is := `r.state = ` + q.arg(state)
 	switch record.State(state) {
-	case record.Withdrawn, record.Revoked: // stored as they are
 	case record.Active:
+		now := q.arg(int64(at))
 		is += ` AND r.expires > ` + now + ` AND r.valid_until >= ` + now
 	case record.Expired:
-		is += ` OR (r.state = ` + q.arg(string(record.Active)) + ` AND r.expires <= ` + now + `)`
+		is += ` OR (` + alive + ` AND r.expires <= ` + q.arg(int64(at)) + `)`
 	case record.Undecided:
-		is += ` OR (r.state = ` + q.arg(string(record.Active)) + ` AND r.expires > ` + now + ` AND r.valid_until < ` + now + `)`
+		now := q.arg(int64(at))
+		is = alive + ` AND r.expires > ` + now + ` AND (` + is + ` OR r.valid_until < ` + now + `)`
 	}
 	q.where = append(q.where, `(`+is+`)`)
 	return nil
@@ -198,11 +201,11 @@ func (q *query) text(text string) error {
 }
 
 // after adds the place where the page before ended.
-func (q *query) after(f record.Filter, chain string) error {
+func (q *query) after(f record.Filter) error {
 	if f.Cursor == "" {
 		return nil
 	}
-	sequence, err := parseCursor(chain, f.Cursor)
+	sequence, err := parseCursor(q.place, f.Cursor)
 	if err != nil {
 		return err
 	}
@@ -217,23 +220,42 @@ func (q *query) after(f record.Filter, chain string) error {
 // cursorSum is the size in bytes of a cursor's checksum.
 const cursorSum = 8
 
-// cursor names a place in the listings of a ledger: the sequence of the last
-// record shown, with a checksum that tells a mistyped cursor, and one of
-// another ledger, from one that was handed out.
-func cursor(chain string, sequence uint64) string {
+// placeOf names the listing of a ledger under a filter, whatever the size of its
+// pages, so that a cursor leads on in the listing that it came from and in no
+// other. How a value is spelled makes no other listing.
+func placeOf(chain string, f record.Filter) (place [sha256.Size]byte) {
+	h := sha256.New()
+	fmt.Fprintf(h, "attesteer/cursor/v2\x00%s\x00", chain)
+	for _, value := range []string{
+		f.Query, f.TEE, f.Fingerprint, f.MRSigner, f.Signer, f.URL, f.Status, f.Tier, f.State, f.Registrar,
+	} {
+		value = strings.Join(strings.FieldsFunc(fold(value), unicode.IsSpace), "")
+		value = strings.TrimPrefix(value, "0x")
+		fmt.Fprintf(h, "%d:%s", len(value), value)
+	}
+	h.Sum(place[:0])
+	return place
+}
+
+// cursor names a place in a listing: the sequence of the last record shown, which
+// is that of the event that created it and never changes. So what is recorded
+// between two pages stands before the first of them, and what changes stays where
+// it is. A checksum tells a mistyped cursor, and one of another ledger or filter,
+// from one that was handed out; it keeps no secret, for there is none to keep.
+func cursor(place [sha256.Size]byte, sequence uint64) string {
 	b := binary.BigEndian.AppendUint64(nil, sequence)
-	sum := sha256.Sum256(append([]byte("attesteer/cursor/v1\x00"+chain+"\x00"), b...))
+	sum := sha256.Sum256(append(place[:], b...))
 	return base64.RawURLEncoding.EncodeToString(append(b, sum[:cursorSum]...))
 }
 
-func parseCursor(chain, text string) (uint64, error) {
+func parseCursor(place [sha256.Size]byte, text string) (uint64, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) != 8+cursorSum {
 		return 0, rats.Errorf(rats.Malformed, "cursor: not one that was handed out")
 	}
 	sequence := binary.BigEndian.Uint64(b)
-	if sequence > math.MaxInt64 || cursor(chain, sequence) != text {
-		return 0, rats.Errorf(rats.Malformed, "cursor: not one that was handed out")
+	if sequence > math.MaxInt64 || cursor(place, sequence) != text {
+		return 0, rats.Errorf(rats.Malformed, "cursor: not one that was handed out for this ledger and these filters")
 	}
 	return sequence, nil
 }

@@ -24,7 +24,9 @@ import (
 
 // storeVersion names the layout below and how rows are derived from records. An
 // index of another version is built again.
-const storeVersion = 1
+//
+// Version 2 finds transactions too.
+const storeVersion = 2
 
 // batch is how many events are taken in one transaction.
 const batch = 1000
@@ -58,6 +60,10 @@ var schema = []string{
 		PRIMARY KEY (record, registrar))`,
 	`CREATE INDEX explorer_listing_registrar ON explorer_listing (registrar, record)`,
 	`CREATE INDEX explorer_listing_url ON explorer_listing (url, record)`,
+	// The event that a transaction made; there is never a second.
+	`CREATE TABLE explorer_tx (
+		tx BYTEA PRIMARY KEY,
+		sequence BIGINT NOT NULL)`,
 }
 
 // metaTable holds one row: what the index was built from. tip is the digest of
@@ -180,7 +186,7 @@ func (s *store) recreate(ctx context.Context, chain string) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		statements := []string{
 			`DROP TABLE IF EXISTS explorer_listing`, `DROP TABLE IF EXISTS explorer_record`,
-			`DROP TABLE IF EXISTS explorer_meta`, metaTable,
+			`DROP TABLE IF EXISTS explorer_tx`, `DROP TABLE IF EXISTS explorer_meta`, metaTable,
 		}
 		for _, statement := range append(statements, schema...) {
 			if !s.shared {
@@ -234,6 +240,9 @@ func (s *store) apply(ctx context.Context, src EventSource) (next uint64, err er
 			return err
 		}
 		if err := writeRecords(ctx, tx, latest(events), next); err != nil {
+			return err
+		}
+		if err := writeTransactions(ctx, tx, events); err != nil {
 			return err
 		}
 		tip, err := digest(&events[len(events)-1])
@@ -322,8 +331,39 @@ func writeRecords(ctx context.Context, tx *sql.Tx, records []*record.Record, fro
 	return nil
 }
 
+// writeTransactions notes which transaction made which event.
+func writeTransactions(ctx context.Context, tx *sql.Tx, events []record.Event) error {
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO explorer_tx (tx, sequence) VALUES ($1, $2) ON CONFLICT (tx) DO NOTHING`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close() //nolint:errcheck // the transaction ends it
+	for i := range events {
+		if events[i].Tx == (record.TxHash{}) {
+			continue // the record changed by itself
+		}
+		if _, err := insert.ExecContext(ctx, events[i].Tx[:], int64(events[i].Sequence)); err != nil { //nolint:gosec // counts events
+			return err
+		}
+	}
+	return nil
+}
+
+// transaction returns the number of the event that a transaction made, or NotFound.
+func (s *store) transaction(ctx context.Context, tx record.TxHash) (uint64, error) {
+	var sequence int64
+	err := s.db.QueryRowContext(ctx, `SELECT sequence FROM explorer_tx WHERE tx = $1`, tx[:]).Scan(&sequence)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, rats.Errorf(rats.NotFound, "no transaction %s made or changed a record", hex.EncodeToString(tx[:]))
+	case err != nil:
+		return 0, rats.Errorf(rats.Internal, "index: %w", err)
+	}
+	return uint64(sequence), nil //nolint:gosec // it was written from one
+}
+
 // list runs q and reads the page it selects.
-func (s *store) list(ctx context.Context, q *query, chain string) (record.Page, error) {
+func (s *store) list(ctx context.Context, q *query) (record.Page, error) {
 	if q.nothing {
 		return record.Page{}, nil
 	}
@@ -335,7 +375,7 @@ func (s *store) list(ctx context.Context, q *query, chain string) (record.Page, 
 	var page record.Page
 	for rows.Next() {
 		if len(page.Records) == q.limit { // one more than asked for: there is a next page
-			page.NextCursor = cursor(chain, page.Records[q.limit-1].Sequence)
+			page.NextCursor = cursor(q.place, page.Records[q.limit-1].Sequence)
 			break
 		}
 		var body []byte
