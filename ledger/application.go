@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -27,7 +28,7 @@ const appVersion = registry.StateVersion
 // CometBFT's types into plain ones and back. CometBFT calls it on several
 // connections at once, but each of them makes one call at a time.
 type application struct {
-	abci.BaseApplication // answers what is not used: queries, snapshots, vote extensions
+	abci.BaseApplication // answers what is not used: queries, vote extensions
 
 	registry *registry.Registry
 	now      func() time.Time
@@ -44,6 +45,11 @@ type application struct {
 	height  int64
 	// next gathers the transactions of the next block.
 	next gathering
+
+	snapshots *snapshots
+	joining   *joining
+	// newest returns the height of the newest block that the node holds.
+	newest func() int64
 }
 
 var _ abci.Application = (*application)(nil)
@@ -87,10 +93,13 @@ func (a *application) CheckTx(_ context.Context, req *abci.RequestCheckTx) (*abc
 	return &abci.ResponseCheckTx{Code: e.Code, Codespace: e.Codespace, Data: e.Data, Log: e.Log}, nil
 }
 
-// PrepareProposal puts the block's ledger time before the transactions.
+// PrepareProposal puts the block's ledger time before the transactions. The
+// first block has one though nothing happened: there is a block for evidence to
+// be bound to, and with the one that proves it a second, from which on CometBFT
+// passes on transactions with care (see gossipHeight).
 func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	txs := a.next.gather(req.Txs, req.MaxTxBytes)
-	txs = a.registry.Propose(record.MillisOf(a.now()), txs, len(req.Misbehavior) > 0, req.MaxTxBytes)
+	txs = a.registry.Propose(record.MillisOf(a.now()), txs, len(req.Misbehavior) > 0 || req.Height == 1, req.MaxTxBytes)
 	return &abci.ResponsePrepareProposal{Txs: txs}, nil
 }
 
@@ -132,7 +141,74 @@ func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.Respon
 	a.next.expect(a.pending.deliver(a.decided))
 	a.decided = nil
 	a.blocks.advance()
+	a.snapshots.committed(a.registry.Height(), a.registry.Time())
 	return &abci.ResponseCommit{}, nil // no RetainHeight: every block is kept
+}
+
+// provable is how many blocks after a state a node that joins from it has to
+// know: its hash is in the next, and the validators of the one after in that.
+const provable = 2
+
+// ListSnapshots tells peers what they can join from.
+func (a *application) ListSnapshots(context.Context, *abci.RequestListSnapshots) (*abci.ResponseListSnapshots, error) {
+	out := &abci.ResponseListSnapshots{}
+	for _, s := range a.snapshots.list(a.newest() - provable) {
+		hash := s.hash()
+		out.Snapshots = append(out.Snapshots, &abci.Snapshot{
+			Height: s.height, Format: snapshotFormat, Chunks: uint32(len(s.chunks)), //nolint:gosec // bounded by memory
+			Hash: hash[:], Metadata: s.metadata(),
+		})
+	}
+	return out, nil
+}
+
+// LoadSnapshotChunk returns a chunk for a peer; no bytes say that there is none.
+func (a *application) LoadSnapshotChunk(_ context.Context, req *abci.RequestLoadSnapshotChunk) (*abci.ResponseLoadSnapshotChunk, error) {
+	if req.Format != snapshotFormat {
+		return &abci.ResponseLoadSnapshotChunk{}, nil
+	}
+	return &abci.ResponseLoadSnapshotChunk{Chunk: a.snapshots.chunk(req.Height, req.Chunk)}, nil
+}
+
+// OfferSnapshot begins to join from a snapshot of a peer. CometBFT has found the
+// hash of its state in a header that validators signed.
+func (a *application) OfferSnapshot(_ context.Context, req *abci.RequestOfferSnapshot) (*abci.ResponseOfferSnapshot, error) {
+	answer := func(r abci.ResponseOfferSnapshot_Result) (*abci.ResponseOfferSnapshot, error) {
+		return &abci.ResponseOfferSnapshot{Result: r}, nil
+	}
+	if req.Snapshot.Format != snapshotFormat {
+		return answer(abci.ResponseOfferSnapshot_REJECT_FORMAT)
+	}
+	s, err := parseSnapshot(req.Snapshot.Height, req.Snapshot.Metadata)
+	hash := s.hash()
+	if err != nil || !bytes.Equal(hash[:], req.Snapshot.Hash) || len(s.chunks) != int(req.Snapshot.Chunks) || len(req.AppHash) != 32 {
+		return answer(abci.ResponseOfferSnapshot_REJECT_SENDER)
+	}
+	if err := a.joining.offered(s, [32]byte(req.AppHash)); err != nil {
+		return nil, a.broken(err)
+	}
+	return answer(abci.ResponseOfferSnapshot_ACCEPT)
+}
+
+// ApplySnapshotChunk takes the next chunk. Whoever sent a corrupt one is not
+// asked again.
+func (a *application) ApplySnapshotChunk(_ context.Context, req *abci.RequestApplySnapshotChunk) (*abci.ResponseApplySnapshotChunk, error) {
+	err := a.joining.chunk(req.Index, req.Chunk)
+	out := &abci.ResponseApplySnapshotChunk{Result: abci.ResponseApplySnapshotChunk_ACCEPT}
+	switch {
+	case err == nil:
+		return out, nil
+	case rats.KindOf(err) == rats.Internal:
+		return nil, a.broken(err)
+	case errors.Is(err, errChunk):
+		out.Result, out.RefetchChunks = abci.ResponseApplySnapshotChunk_RETRY, []uint32{req.Index}
+	default:
+		out.Result = abci.ResponseApplySnapshotChunk_REJECT_SNAPSHOT
+	}
+	out.RejectSenders = []string{req.Sender}
+	a.log.Warn("a peer sent what is not the chain's state",
+		slog.String("peer", req.Sender), slog.Uint64("chunk", uint64(req.Index)), slog.Any("error", err))
+	return out, nil
 }
 
 // broken reports an error after which CometBFT ends consensus.

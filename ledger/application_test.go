@@ -52,7 +52,7 @@ func openApplication(t *testing.T, s *store, c *clock) *application {
 	}
 	return &application{
 		registry: reg, now: c.now, self: []byte("self"), pending: newPending(10, 1<<20), blocks: newProgress(),
-		log: slog.New(slog.DiscardHandler), fail: func(err error) { t.Error(err) },
+		log: slog.New(slog.DiscardHandler), fail: func(err error) { t.Error(err) }, snapshots: &snapshots{},
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
 	"github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/proxy"
 	"github.com/cometbft/cometbft/rpc/core"
 	"github.com/cometbft/cometbft/types"
@@ -66,9 +68,22 @@ func configuration(cfg Config, dir string) *config.Config {
 	c.Consensus.TimeoutPropose = 500 * time.Millisecond
 	c.Consensus.PeerGossipSleepDuration = 10 * time.Millisecond
 
+	if cfg.Peering.Trust != nil {
+		c.StateSync = stateSync(dir)
+	}
 	c.TxIndex.Indexer = "null" // searching is the explorer's
 	c.Storage.DiscardABCIResponses = true
 	c.Instrumentation.Prometheus = false
+	return c
+}
+
+// stateSync has a node without a state join from a snapshot. Where it asks for
+// headers is ours; see [lightState].
+func stateSync(dir string) *config.StateSyncConfig {
+	c := config.DefaultStateSyncConfig()
+	c.Enable = true
+	c.TempDir = filepath.Join(dir, dataPath)
+	c.DiscoveryTime = 5 * time.Second // CometBFT takes 25 for anything less
 	return c
 }
 
@@ -79,6 +94,10 @@ type engine struct {
 	views *core.Environment
 	// book is nil on a node that stands alone.
 	book *addressBook
+	// light asks peers for headers, and answers them.
+	light *lightPeers
+	// joins: the node has no state yet and takes a snapshot from peers.
+	joins bool
 	// quiet is set when the node is about to stop; see [engineLog].
 	quiet *atomic.Bool
 }
@@ -93,21 +112,35 @@ func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, ap
 		return nil, errors.Join(err, dbs.Close())
 	}
 	var book *addressBook
+	peers := newLightPeers(g.doc.ChainID, cfg.Logger)
 	if cfg.Peering.networked() {
 		if book, err = newAddressBook(c.P2P, k, log); err != nil {
 			return nil, errors.Join(err, dbs.Close())
 		}
 		book.install(n)
+		node.CustomReactors(map[string]p2p.Reactor{"LIGHT": peers})(n)
+	}
+	if trust := cfg.Peering.Trust; trust != nil {
+		node.StateProvider(&lightState{peers: peers, trust: *trust, genesis: g.doc, log: log, now: cfg.Now})(n)
 	}
 	app.next.pool = n.Mempool()
+	app.newest = n.BlockStore().Height
+	views, err := n.ConfigureRPC()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
+	}
+	peers.serve(views)
+	state, err := views.StateStore.Load()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
+	}
 	if err := n.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
 	}
-	views, err := n.ConfigureRPC()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("ledger: %w", err), n.Stop())
-	}
-	return &engine{Node: n, views: views, book: book, quiet: log.quiet}, nil
+	return &engine{
+		Node: n, views: views, book: book, light: peers, quiet: log.quiet,
+		joins: cfg.Peering.Trust != nil && state.LastBlockHeight == 0,
+	}, nil
 }
 
 // newEngine makes the node and replays what the registry missed. CometBFT

@@ -166,6 +166,7 @@ func TestFourValidatorsAgreeAndAnyOfThemTakesSubmissions(t *testing.T) {
 	}
 	r := newRegistrar(t, nodes[0].genesis.doc.ChainID)
 	mustSubmit(t, nodes[0], r.endorsements(t, time.Now()))
+	same(t, 0, nodes...)
 	var all []attested
 	for i, n := range nodes {
 		all = append(all, r.attest(t, n, uint64(i)))

@@ -38,6 +38,8 @@ type Config struct {
 	SimulatedRoot *rats.TrustRoot
 	// Peering is how the node reaches others; see [ReadPeering].
 	Peering Peering
+	// Snapshots says when the node takes them for others to join from.
+	Snapshots Snapshots
 	// Logger gets what an operator should know, and with Debug what the engine
 	// says; nil drops it all.
 	Logger *slog.Logger
@@ -51,16 +53,18 @@ type Config struct {
 
 // Node is a running ledger node.
 type Node struct {
-	genesis  genesis
-	home     *home
-	store    *store
-	registry *registry.Registry
-	engine   *engine
-	pending  *pending
-	blocks   *progress
-	changes  *changes
-	log      *slog.Logger
-	now      func() time.Time
+	genesis   genesis
+	home      *home
+	store     *store
+	registry  *registry.Registry
+	engine    *engine
+	pending   *pending
+	blocks    *progress
+	changes   *changes
+	log       *slog.Logger
+	now       func() time.Time
+	snapshots *snapshots
+	joining   *joining
 	// checks has room for as many CheckTx calls as run at once.
 	checks chan struct{}
 	// entered is told of each transaction that now waits for a block.
@@ -112,7 +116,31 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, h.close())
 	}
+	if err := n.join(ctx); err != nil {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUp)
+		defer cancel()
+		return nil, errors.Join(err, n.Stop(stopping))
+	}
 	return n, nil
+}
+
+// giveUp bounds the stop of a node that could not join.
+const giveUp = 10 * time.Second
+
+// join waits until a node that takes a snapshot from peers has it.
+func (n *Node) join(ctx context.Context) error {
+	if !n.engine.joins {
+		return nil
+	}
+	n.log.InfoContext(ctx, "looking for a snapshot among peers")
+	select {
+	case <-n.joining.done:
+		return nil
+	case <-n.failed:
+		return n.failure
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
@@ -128,7 +156,17 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if reg.ChainID() == "" {
+		// What a snapshot left that was not taken to its end.
+		if err := reg.Clear(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	known, err := openChanges(s)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	kept, err := openSnapshots(h, cfg.Snapshots, s, reg.Time(), cfg.Logger)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -136,11 +174,12 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 		genesis: g, home: h, store: s, registry: reg, blocks: newProgress(), changes: known, log: cfg.Logger, now: cfg.Now,
 		pending: newPending(maxPending, maxPendingBytes), checks: make(chan struct{}, runtime.NumCPU()),
 		entered: newBell(), failed: make(chan struct{}), stopDone: make(chan struct{}),
+		snapshots: kept, joining: newJoining(reg, g.doc.ChainID, cfg.Logger),
 	}
 	app := &application{
 		registry: reg, now: cfg.Now, self: k.validator.GetAddress(),
 		pending: n.pending, blocks: n.blocks, log: cfg.Logger, fail: n.fail,
-		next: gathering{entered: n.entered},
+		next: gathering{entered: n.entered}, snapshots: kept, joining: n.joining,
 	}
 	if n.engine, err = startEngine(ctx, cfg, h, g, k, app); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -227,6 +266,7 @@ func (n *Node) stop() {
 		n.engine.Wait()
 		n.engine.book.wait()
 	}
+	n.snapshots.stop()
 	n.stopErr = errors.Join(err, n.store.Close(), n.home.close())
 }
 

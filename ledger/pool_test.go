@@ -69,7 +69,7 @@ func TestWhoEntersATransactionNeedNotWaitForIt(t *testing.T) {
 func TestTransactionsWaitInTheOpen(t *testing.T) {
 	net := found(t, 2)
 	n, other := net.start(t, net.homes[0]), net.start(t, net.homes[1])
-	same(t, 0, n, other)
+	same(t, 1, n, other)
 	stop(t, other)
 	r := newRegistrar(t, n.genesis.doc.ChainID)
 	var txs [][]byte

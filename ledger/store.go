@@ -83,6 +83,72 @@ func (s *store) Write(changes []registry.Write) (err error) {
 	return nil
 }
 
+// view returns the store as it stands now, whatever is written from here on. It
+// holds disk space until it is released.
+func (s *store) view() (*view, error) {
+	level, ok := s.db.(*dbm.GoLevelDB)
+	if !ok {
+		return nil, fmt.Errorf("registry database: %T keeps no views", s.db)
+	}
+	snap, err := level.DB().GetSnapshot()
+	if err != nil {
+		return nil, fmt.Errorf("registry database: view: %w", err)
+	}
+	return &view{
+		release: snap.Release,
+		get: func(key []byte) ([]byte, error) {
+			if has, err := snap.Has(key, nil); err != nil || !has {
+				return nil, err
+			}
+			return snap.Get(key, nil)
+		},
+		iterate: func() iterator { return snap.NewIterator(nil, nil) },
+	}, nil
+}
+
+// view is a moment of a store.
+type view struct {
+	release func()
+	get     func(key []byte) ([]byte, error)
+	iterate func() iterator
+}
+
+// iterator is what goleveldb's give, as far as views use it.
+type iterator interface {
+	Seek(key []byte) bool
+	Next() bool
+	Key() []byte
+	Value() []byte
+	Error() error
+	Release()
+}
+
+var _ registry.View = (*view)(nil)
+
+// Get implements [registry.View].
+func (v *view) Get(key []byte) ([]byte, error) {
+	b, err := v.get(key)
+	if err != nil {
+		return nil, fmt.Errorf("registry database: view: get: %w", err)
+	}
+	return b, nil
+}
+
+// Scan implements [registry.View].
+func (v *view) Scan(start, end []byte, fn func(key, value []byte) error) error {
+	it := v.iterate()
+	defer it.Release()
+	for ok := it.Seek(start); ok && (end == nil || bytes.Compare(it.Key(), end) < 0); ok = it.Next() {
+		if err := fn(bytes.Clone(it.Key()), bytes.Clone(it.Value())); err != nil {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("registry database: view: scan: %w", err)
+	}
+	return nil
+}
+
 // Close closes the database.
 func (s *store) Close() error {
 	if err := s.db.Close(); err != nil {

@@ -100,12 +100,16 @@ func (n *Node) enter(ctx context.Context, tx []byte, hash record.TxHash) {
 // takesPartEvery is how often a node that catches up looks whether it has.
 const takesPartEvery = 100 * time.Millisecond
 
+// gossipHeight is the height from which CometBFT sends a waiting transaction to
+// those peers alone that take part.
+const gossipHeight = 2
+
 // takesPart returns once the node knows the newest blocks and the chain has its
-// first. Before, transactions would be checked against an old state; and peers
-// that copy blocks drop what CometBFT sends them of its pool, at the first
-// heights without asking whether they do, and nothing is sent twice.
+// first two. Before, transactions would be checked against an old state, and
+// CometBFT would send them to peers that still copy blocks: those drop them, and
+// nothing is sent twice.
 func (n *Node) takesPart(ctx context.Context) error {
-	for n.engine.ConsensusReactor().WaitSync() || n.registry.Height() == 0 {
+	for n.engine.ConsensusReactor().WaitSync() || n.registry.Height() < gossipHeight {
 		next, cancel := context.WithTimeout(ctx, takesPartEvery)
 		select {
 		case <-n.blocks.change():

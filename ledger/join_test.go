@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/registry"
+)
+
+// snapshotsSoon has every node take snapshots as fast as its clock allows.
+func snapshotsSoon(c *Config) { c.Snapshots = Snapshots{Every: 100 * time.Millisecond, Keep: 3} }
+
+// trusted returns the newest block of a node, as its operator tells others.
+func trusted(t *testing.T, n *Node) *TrustPoint {
+	t.Helper()
+	s, err := n.Status(t.Context())
+	if err != nil || s.BlockHeight == 0 {
+		t.Fatalf("status: %v, %+v", err, s)
+	}
+	return &TrustPoint{Height: s.BlockHeight, Hash: hex.EncodeToString(s.Block[:])}
+}
+
+// snapshotOf waits until a node can hand out a snapshot.
+func snapshotOf(t *testing.T, n *Node, r *registrar, number *uint64) {
+	t.Helper()
+	for range 100 {
+		if len(n.snapshots.list(n.engine.BlockStore().Height()-provable)) > 0 {
+			return
+		}
+		*number++
+		r.attest(t, n, *number)
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("no snapshot was taken")
+}
+
+func TestANodeJoinsBlockByBlockOrFromASnapshotAndKnowsTheSame(t *testing.T) {
+	net := found(t, 2)
+	net.adjust = snapshotsSoon
+	nodes := []*Node{net.start(t, net.homes[0]), net.start(t, net.homes[1])}
+	r := newRegistrar(t, nodes[0].genesis.doc.ChainID)
+	mustSubmit(t, nodes[0], r.endorsements(t, time.Now()))
+	same(t, 0, nodes...)
+	var all []attested
+	number := uint64(0)
+	for range 5 {
+		number++
+		all = append(all, r.attest(t, nodes[number%2], number))
+	}
+	trust := trusted(t, nodes[0])
+	for _, n := range nodes {
+		snapshotOf(t, n, r, &number)
+	}
+
+	vouched(t, nodes, trust)
+	replaying := filepath.Join(t.TempDir(), "replaying")
+	net.join(t, replaying, nil)
+	copying := filepath.Join(t.TempDir(), "copying")
+	net.join(t, copying, trust)
+	byBlock := net.start(t, replaying)
+	fromSnapshot := net.start(t, copying)
+	if base := fromSnapshot.engine.BlockStore().Base(); fromSnapshot.Registry().Height() < 2 || base == 1 {
+		t.Errorf("after joining from a snapshot the height is %d and the first block %d", fromSnapshot.Registry().Height(), base)
+	}
+	nodes = append(nodes, byBlock, fromSnapshot)
+	number++
+	all = append(all, r.attest(t, fromSnapshot, number))
+	number++
+	all = append(all, r.attest(t, byBlock, number))
+	height := same(t, 2, nodes...)
+	for _, n := range nodes[2:] {
+		for _, a := range all {
+			knows(t, n, net.genesis, a)
+		}
+	}
+	// What was trusted counts no more once there is a state.
+	stop(t, fromSnapshot)
+	number++
+	all = append(all, r.attest(t, nodes[0], number))
+	nodes[3] = net.start(t, copying)
+	same(t, height, nodes...)
+	knows(t, nodes[3], net.genesis, all[len(all)-1])
+}
+
+// vouched demands that headers of peers are believed from a block of the chain
+// on, and from no other.
+func vouched(t *testing.T, nodes []*Node, trust *TrustPoint) {
+	t.Helper()
+	height := uint64(nodes[0].engine.BlockStore().Height()) - provable
+	state := func(trust TrustPoint) *lightState {
+		return &lightState{
+			peers: nodes[1].engine.light, trust: trust, genesis: nodes[1].genesis.doc, now: time.Now,
+			log: engineLog{to: slog.New(slog.DiscardHandler), quiet: &atomic.Bool{}},
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	hash, err := state(*trust).AppHash(ctx, height)
+	want := nodes[0].engine.BlockStore().LoadBlockMeta(int64(height) + 1).Header.AppHash
+	if err != nil || !bytes.Equal(hash, want) {
+		t.Errorf("hash of the state: %x, %v, want %x", hash, err, want)
+	}
+	s, err := state(*trust).State(ctx, height)
+	if err != nil || s.LastBlockHeight != int64(height) || !bytes.Equal(s.AppHash, want) || s.Validators.Size() != len(nodes) {
+		t.Errorf("state: %+v, %v", s, err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	other := TrustPoint{Height: trust.Height, Hash: hex.EncodeToString(want)}
+	if _, err := state(other).AppHash(short, height); err == nil {
+		t.Error("headers were believed that do not go back to the trusted block")
+	}
+}
+
+// candidate is a node that joins, as CometBFT talks to it.
+func candidate(t *testing.T, chainID string) *application {
+	t.Helper()
+	s, err := openStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	reg, err := registry.Open(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	return &application{
+		registry: reg, log: log, joining: newJoining(reg, chainID, log),
+		fail: func(err error) { t.Errorf("the node failed: %v", err) },
+	}
+}
+
+func TestACorruptChunkIsRefusedAndItsSenderNotAskedAgain(t *testing.T) {
+	cfg := dev(t.TempDir())
+	snapshotsSoon(&cfg)
+	n := run(t, cfg)
+	n.snapshots.size = 4_000
+	r := newRegistrar(t, n.genesis.doc.ChainID)
+	mustSubmit(t, n, r.endorsements(t, time.Now()))
+	number := uint64(0)
+	from := snapshot{}
+	for len(from.chunks) < 3 {
+		number++
+		r.attest(t, n, number)
+		snapshotOf(t, n, r, &number)
+		all := n.snapshots.list(n.engine.BlockStore().Height() - 1)
+		from = all[len(all)-1]
+	}
+	header := n.engine.BlockStore().LoadBlockMeta(int64(from.height) + 1).Header
+	hash := from.hash()
+	offer := abci.RequestOfferSnapshot{AppHash: header.AppHash, Snapshot: &abci.Snapshot{
+		Height: from.height, Format: snapshotFormat, Chunks: uint32(len(from.chunks)), Hash: hash[:], Metadata: from.metadata(),
+	}}
+	a := candidate(t, n.genesis.doc.ChainID)
+	apply := func(index int, chunk []byte) *abci.ResponseApplySnapshotChunk {
+		t.Helper()
+		out, err := a.ApplySnapshotChunk(t.Context(), &abci.RequestApplySnapshotChunk{Index: uint32(index), Chunk: chunk, Sender: "mallory"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	begin := func(o abci.RequestOfferSnapshot, want abci.ResponseOfferSnapshot_Result) {
+		t.Helper()
+		if out, err := a.OfferSnapshot(t.Context(), &o); err != nil || out.Result != want {
+			t.Fatalf("got %v, %v, want %v", out, err, want)
+		}
+	}
+
+	lying := offer
+	lying.Snapshot = &abci.Snapshot{Height: from.height, Format: snapshotFormat, Chunks: uint32(len(from.chunks)), Hash: hash[:], Metadata: from.metadata()[32:]}
+	begin(lying, abci.ResponseOfferSnapshot_REJECT_SENDER)
+	lying.Snapshot = &abci.Snapshot{Height: from.height, Format: snapshotFormat + 1}
+	begin(lying, abci.ResponseOfferSnapshot_REJECT_FORMAT)
+
+	begin(offer, abci.ResponseOfferSnapshot_ACCEPT)
+	for i := range from.chunks {
+		good := n.snapshots.chunk(from.height, uint32(i))
+		bad := slices.Clone(good)
+		bad[len(bad)/2] ^= 1
+		for _, corrupt := range [][]byte{bad, good[:len(good)-1], nil} {
+			out := apply(i, corrupt)
+			if out.Result != abci.ResponseApplySnapshotChunk_RETRY || !slices.Equal(out.RejectSenders, []string{"mallory"}) ||
+				!slices.Equal(out.RefetchChunks, []uint32{uint32(i)}) {
+				t.Fatalf("a corrupt chunk gets %v", out)
+			}
+		}
+		if out := apply(i, good); out.Result != abci.ResponseApplySnapshotChunk_ACCEPT {
+			t.Fatalf("chunk %d gets %v", i, out)
+		}
+	}
+	if want := header.AppHash; a.registry.Height() != from.height || !bytes.Equal(sliceOf(a.registry.AppHash()), want) {
+		t.Errorf("height %d, state %x", a.registry.Height(), a.registry.AppHash())
+	}
+	select {
+	case <-a.joining.done:
+	default:
+		t.Error("the node does not know that it has joined")
+	}
+
+	// The same chunks under another hash of the state are not the chain's.
+	a = candidate(t, n.genesis.doc.ChainID)
+	other := offer
+	other.AppHash = bytes.Repeat([]byte{1}, 32)
+	begin(other, abci.ResponseOfferSnapshot_ACCEPT)
+	for i := range from.chunks {
+		out := apply(i, n.snapshots.chunk(from.height, uint32(i)))
+		if last := i == len(from.chunks)-1; last != (out.Result == abci.ResponseApplySnapshotChunk_REJECT_SNAPSHOT) {
+			t.Fatalf("chunk %d of another state gets %v", i, out)
+		}
+	}
+	if a.registry.Height() != 0 {
+		t.Error("another state was taken")
+	}
+	if n.snapshots.chunk(from.height, uint32(len(from.chunks))) != nil || n.snapshots.chunk(1<<40, 0) != nil {
+		t.Error("a chunk came from nowhere")
+	}
+}
+
+func sliceOf(b [32]byte) []byte { return b[:] }
+
+// A snapshot consists of what others wrote: no bytes may do more than fail.
+func FuzzEachPart(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(appendPart(appendPart(nil, registry.Part{Kind: registry.PartEntry, Key: []byte("key"), Value: []byte("value")}),
+		registry.Part{Kind: registry.PartEvent}))
+	f.Add([]byte{'m', 0, 0, 0, 1, 2, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, chunk []byte) {
+		var again []byte
+		err := eachPart(chunk, func(p registry.Part) error {
+			again = appendPart(again, p)
+			return nil
+		})
+		switch {
+		case err == nil && !bytes.Equal(again, chunk):
+			t.Errorf("%x was read as %x", chunk, again)
+		case err != nil && rats.KindOf(err) != rats.Malformed:
+			t.Errorf("got %v, want Malformed", err)
+		}
+	})
+}
