@@ -151,13 +151,13 @@ func AppendVec(b, content []byte) []byte { return append(AppendCompact(b, len(co
 func AppendCompact(b []byte, n int) []byte {
 	switch {
 	case n < 1<<6:
-		return append(b, byte(n<<2))
+		return append(b, byte(n<<2)) //nolint:gosec // below 1<<8 here
 	case n < 1<<14:
 		return binary.LittleEndian.AppendUint16(b, uint16(n<<2|1)) //nolint:gosec // below 1<<16 here
 	case n < 1<<30:
 		return binary.LittleEndian.AppendUint32(b, uint32(n<<2|2)) //nolint:gosec // below 1<<32 here
 	default:
-		return binary.LittleEndian.AppendUint32(append(b, 3), uint32(min(n, math.MaxUint32))) //nolint:gosec // bounded
+		return binary.LittleEndian.AppendUint32(append(b, 3), uint32(min(n, math.MaxUint32)))
 	}
 }
 

@@ -266,3 +266,28 @@ func TestAShardIsBase58(t *testing.T) {
 		}
 	})
 }
+
+// FuzzDecodeReturnValue holds that what is read is what would be written.
+func FuzzDecodeReturnValue(f *testing.F) {
+	f.Add("0x08aabb0000")
+	f.Add("0x0000010a")
+	f.Add("0x000104" + strings.Repeat("cd", 32))
+	f.Fuzz(func(t *testing.T, text string) {
+		v, err := client.DecodeReturnValue(text)
+		if err == nil && strings.TrimPrefix(v.Encode(), "0x") != strings.ToLower(strings.TrimPrefix(text, "0x")) {
+			t.Errorf("%s is read as %s", text, v.Encode())
+		}
+	})
+}
+
+// FuzzParseShard holds that a shard has one spelling.
+func FuzzParseShard(f *testing.F) {
+	f.Add(strings.Repeat("1", 32))
+	f.Add("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := client.ParseShard(text)
+		if err == nil && s.String() != text {
+			t.Errorf("%s is read as %s", text, s)
+		}
+	})
+}

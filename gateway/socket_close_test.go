@@ -98,11 +98,12 @@ func (b *blunt) rest(t testing.TB) (texts []string, closed bool) {
 			t.Fatal(err)
 		}
 		n := uint64(length)
-		if length == 126 {
+		switch length {
+		case 126:
 			var two [2]byte
 			_, err = io.ReadFull(b.r, two[:])
 			n = uint64(binary.BigEndian.Uint16(two[:]))
-		} else if length == 127 {
+		case 127:
 			t.Fatal("a long frame")
 		}
 		payload := make([]byte, n)
