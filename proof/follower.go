@@ -14,20 +14,24 @@ import (
 const maxRemembered = 1000
 
 // Follower goes with a ledger from block to block, from what a reader trusts, and
-// compares what several nodes say of it. The zero Follower trusts nobody. It is
-// not safe for concurrent use.
+// compares what several nodes say of it. [NewFollower] makes one. It is not safe
+// for concurrent use.
 type Follower struct {
 	trust Trust
 	tip   *Block
-	// recent are the newest blocks that were followed, by height, and order their
-	// heights, which rise.
+	// recent are the blocks that were seen last, by height, and order their
+	// heights as they came.
 	recent map[int64]*Block
 	order  []int64
+	// sets are the validators who were trusted on the way, by their hashes.
+	sets map[string]bool
 }
 
 // NewFollower returns a follower that begins with t: a genesis, or where another
 // one stopped.
-func NewFollower(t Trust) *Follower { return &Follower{trust: t, recent: map[int64]*Block{}} }
+func NewFollower(t Trust) *Follower {
+	return &Follower{trust: t, recent: map[int64]*Block{}, sets: map[string]bool{string(t.validators): true}}
+}
 
 // Trust returns what the follower has come to trust.
 func (f *Follower) Trust() Trust { return f.trust }
@@ -52,9 +56,10 @@ func (f *Fork) Unwrap() error {
 }
 
 // Add takes a block from a node. A later one than the tip has to follow from
-// what is trusted, and becomes the tip; one of a height that is remembered has to
-// be the same. The error says what is wrong with the block, or is a [*Fork]. A
-// block that is older than what is remembered says nothing, and is passed over.
+// what is trusted, and becomes the tip. Of an earlier one, validators who were
+// trusted on the way have to have decided it, and no other of its height: one that
+// is of others, from before the follower began, says nothing and is passed over.
+// The error says what is wrong with the block, or is a [*Fork].
 //
 // Blocks may be left out, but for those at which the validators change: without
 // them the next is UntrustedRoot.
@@ -66,18 +71,22 @@ func (f *Follower) Add(b *Block) error {
 		return nil
 	case ok:
 		return f.conflict(known, b)
-	case height <= f.trust.height:
+	case height > f.trust.height:
+		next, err := f.trust.Follow(b)
+		if err != nil {
+			return err
+		}
+		f.trust, f.tip = next, b
+		f.sets[string(next.validators)] = true
+	case !f.sets[string(b.Header.Validators)]:
 		return nil
+	default:
+		at := Trust{validators: b.Header.Validators, chainID: f.trust.chainID}
+		if _, err := at.Follow(b); err != nil {
+			return err
+		}
 	}
-	next, err := f.trust.Follow(b)
-	if err != nil {
-		return err
-	}
-	if f.recent == nil {
-		f.recent = map[int64]*Block{}
-	}
-	f.trust, f.tip, f.recent[height] = next, b, b
-	f.order = append(f.order, height)
+	f.recent[height], f.order = b, append(f.order, height)
 	if len(f.order) > maxRemembered {
 		delete(f.recent, f.order[0])
 		f.order = f.order[1:]

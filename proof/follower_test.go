@@ -68,8 +68,15 @@ func TestAFollowerFindsForgedBlocksAndForks(t *testing.T) {
 	} else if fork.One.Header.Height != 4 || fork.Other.Header.Height != 4 {
 		t.Errorf("%+v", fork)
 	}
+	// What was passed over is held against the next that comes.
 	if err := f.Add(unchanged(t, d, d.first.at(t, 2, "two"))); err != nil {
-		t.Errorf("a block from before: %v", err)
+		t.Errorf("a block that was passed over: %v", err)
+	}
+	if err := f.Add(unchanged(t, d, d.first.at(t, 2, "another two"))); !errors.As(err, &fork) {
+		t.Errorf("another block of what was passed over: %v", err)
+	}
+	if err := f.Add(usurper.at(t, 1, "one")); err != nil {
+		t.Errorf("a block of others, from before: %v", err)
 	}
 }
 
@@ -119,8 +126,7 @@ func TestAFollowerForgetsWhatIsLongPast(t *testing.T) {
 	if err := f.Add(c.at(t, 5, "another")); err != nil {
 		t.Errorf("what is forgotten cannot be held against another: %v", err)
 	}
-	var nobody proof.Follower
-	if err := nobody.Add(c.at(t, 1, "x")); !errors.Is(err, rats.UntrustedRoot) {
-		t.Errorf("the zero follower trusts: %v", err)
+	if err := proof.NewFollower(proof.Trust{}).Add(c.at(t, 1, "x")); !errors.Is(err, rats.UntrustedRoot) {
+		t.Errorf("a follower without trust: %v", err)
 	}
 }

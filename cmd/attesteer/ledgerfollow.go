@@ -183,7 +183,30 @@ func (w *following) look(ctx context.Context) error {
 	if answered == 0 && w.flags.once {
 		return down
 	}
+	if err := w.compare(ctx); err != nil {
+		return err
+	}
 	return w.say()
+}
+
+// compare holds the nodes to one another at the newest height that all have.
+func (w *following) compare(ctx context.Context) error {
+	var common uint64
+	for _, n := range w.nodes {
+		if !n.down && (common == 0 || n.height < common) {
+			common = n.height
+		}
+	}
+	for _, n := range w.nodes {
+		if n.down || common == 0 {
+			continue
+		}
+		var network *url.Error
+		if err := w.add(ctx, n, common); err != nil && !errors.As(err, &network) {
+			return w.accuse(n, err)
+		}
+	}
+	return ctx.Err()
 }
 
 // ask takes what one node has to show.
