@@ -27,7 +27,7 @@ type Restoration struct {
 	final meta
 
 	// kind and last are those of the part before; wanted is the evidence that
-	// has to come next, if due.
+	// may come next, if due.
 	kind   PartKind
 	last   []byte
 	wanted [32]byte
@@ -128,8 +128,6 @@ func (x *Restoration) inOrder(p Part) error {
 		return nil
 	}
 	switch {
-	case x.due:
-		return malformedPart("other than the evidence of the record before it")
 	case rank(p.Kind) < rank(x.kind) || rank(p.Kind) < 0 || p.Value == nil:
 		return malformedPart("out of order")
 	case p.Kind == x.kind && bytes.Compare(p.Key, x.last) <= 0:
@@ -140,7 +138,7 @@ func (x *Restoration) inOrder(p Part) error {
 			return err
 		}
 	}
-	x.kind, x.last = p.Kind, bytes.Clone(p.Key)
+	x.kind, x.last, x.due = p.Kind, bytes.Clone(p.Key), false
 	return nil
 }
 
@@ -241,9 +239,6 @@ func (x *Restoration) flush() error {
 // registry's. Malformed says that it is not that state: the registry is then to
 // be restored from elsewhere.
 func (x *Restoration) Finish() error {
-	if x.due {
-		return malformedPart("is missing at the end")
-	}
 	if err := x.flush(); err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ const (
 	spaceNonceEnd    = 'x' // not after ‖ map key of the nonce → one byte
 	spaceBlockTime   = 'y' // ledger time ‖ block hash → one byte
 	spaceMeta        = 'M' // where the store stands
+	spacePruned      = 'P' // the first event whose evidence was not looked at; this node's alone
 )
 
 func metaKey() []byte                    { return []byte{spaceMeta} }
