@@ -120,7 +120,9 @@ func malformedPart(what string) error {
 // inOrder refuses a part that cannot come after the one before, or whose value
 // is not what its key names.
 func (x *Restoration) inOrder(p Part) error {
-	rank := func(k PartKind) int { return bytes.IndexByte([]byte{0, spaceMap, spaceEvent, spaceEndorsement}, byte(k)) }
+	rank := func(k PartKind) int {
+		return bytes.IndexByte([]byte{0, spaceMap, spaceEvent, spaceEndorsement}, byte(k))
+	}
 	if p.Kind == PartEvidence {
 		if !x.due || !bytes.Equal(p.Key, x.wanted[:]) || sha256.Sum256(p.Value) != x.wanted {
 			return malformedPart("of evidence where it does not belong")
