@@ -202,7 +202,7 @@ func (a *app) printFinding(f finding) {
 	if f.Setting != "" {
 		where = "--" + f.Setting + ": "
 	}
-	if strings.HasPrefix(f.Detail, where) {
+	if strings.HasPrefix(f.Detail, "--") {
 		where = ""
 	}
 	a.printf("%s: %s%s\n", f.Level, where, f.Detail)

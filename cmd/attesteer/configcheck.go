@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,9 @@ func (c *checkup) fault(setting string, err error) {
 	} else if open := openSecret(err); open != "" {
 		f.Hint = "chmod 600 " + open
 	}
-	c.findings = append(c.findings, f)
+	if !slices.ContainsFunc(c.findings, func(o finding) bool { return o.Level == findError && o.Detail == f.Detail }) {
+		c.findings = append(c.findings, f)
+	}
 }
 
 func (c *checkup) warn(setting, format string, args ...any) {
@@ -228,9 +231,8 @@ func (c *checkup) sources(ctx context.Context) {
 	if services == 0 && f.service.tlsCA != "" {
 		c.warn("endorsements-tls-ca", "no service is asked")
 	}
-	if _, err := c.app.secret(apiKeyVariable); err != nil && services == 0 {
-		c.fault("", err)
-	}
+	_, err := c.app.secret(apiKeyVariable)
+	c.fault("", err)
 }
 
 // withoutURL keeps a URL's secrets out of what is wrong with it.
@@ -244,7 +246,7 @@ func withoutURL(err error, name string) error {
 
 // tokens looks at the list of tokens.
 func (c *checkup) tokens() {
-	if _, err := os.Stat(c.flags.home); err != nil {
+	if st, err := os.Stat(c.flags.home); err != nil || !st.IsDir() {
 		return
 	}
 	s, err := openTokens(c.flags.home)
