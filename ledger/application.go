@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -50,6 +51,8 @@ type application struct {
 	joining   *joining
 	// newest returns the height of the newest block that the node holds.
 	newest func() int64
+	// retention is nil until the node has started.
+	retention atomic.Pointer[retention]
 }
 
 var _ abci.Application = (*application)(nil)
@@ -142,7 +145,12 @@ func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.Respon
 	a.decided = nil
 	a.blocks.advance()
 	a.snapshots.committed(a.registry.Height(), a.registry.Time())
-	return &abci.ResponseCommit{}, nil // no RetainHeight: every block is kept
+	out := &abci.ResponseCommit{}
+	if r := a.retention.Load(); r != nil {
+		r.evidence(a.registry.Time())
+		out.RetainHeight = r.height(a.height)
+	}
+	return out, nil
 }
 
 // provable is how many blocks after a state a node that joins from it has to

@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -40,6 +41,8 @@ type Config struct {
 	Peering Peering
 	// Snapshots says when the node takes them for others to join from.
 	Snapshots Snapshots
+	// Retention says what of the past the node keeps.
+	Retention Retention
 	// Logger gets what an operator should know, and with Debug what the engine
 	// says; nil drops it all.
 	Logger *slog.Logger
@@ -47,8 +50,9 @@ type Config struct {
 	// the proposals of others; nil is the system's. It must not run backwards.
 	Now func() time.Time
 
-	// heartbeat replaces heartbeatInterval in tests.
+	// heartbeat and minBlocks replace the constants in tests.
 	heartbeat time.Duration
+	minBlocks int64
 }
 
 // Node is a running ledger node.
@@ -185,6 +189,14 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	known.meta, known.load = n.engine.BlockStore().LoadBlockMeta, n.block
+	app.retention.Store(&retention{
+		plan: cfg.Retention, registry: reg, blocks: n.engine.BlockStore(), log: cfg.Logger,
+		minBlocks: cmp.Or(cfg.minBlocks, minBlocks), oldest: kept.oldest,
+		noted: func(height int64) error {
+			_, err := known.before(height, n.engine.BlockStore().Base())
+			return err
+		},
+	})
 	return n, nil
 }
 

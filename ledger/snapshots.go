@@ -95,8 +95,8 @@ const defaultKeep = 2
 // since it is counted in ledger time: a node that joins can take each chunk from
 // another peer.
 type snapshots struct {
-	dir   string
-	plan  Snapshots
+	dir  string
+	plan Snapshots
 	// size is where a chunk ends: chunkBytes but in tests.
 	size  int
 	store *store
