@@ -225,6 +225,6 @@ func compactJSON() huma.Format {
 			_, err := w.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 			return err
 		},
-		Unmarshal: json.Unmarshal,
+		Unmarshal: readJSON,
 	}
 }

@@ -128,7 +128,7 @@ func (l *line) begin(answered bool) bool {
 // Send implements [channel.Channel].
 func (l *line) Send(msg []byte) error {
 	defer l.end()
-	err := l.send(l.restore(msg))
+	err := l.send(unescaped(l.restore(msg)))
 	if err == nil && l.pushes != nil {
 		l.pushes.answered(msg)
 	}

@@ -12,50 +12,17 @@ import (
 	"github.com/attesteer/attesteer/rats"
 )
 
-// rpcCode is the code of a kind of error: those that JSON-RPC 2.0 section 5.1
-// fixes where one fits, and else one of the range that it leaves to servers.
-// They are never changed; new kinds get new ones.
+// rpcCode is the code of a kind of error: what JSON-RPC 2.0 section 5.1 fixes
+// where that fits, and else, of the range that it leaves to servers, -32000 less
+// the kind's number, which never changes.
 func rpcCode(k rats.Kind) jrpc2.Code {
-	switch k {
+	switch k { //nolint:exhaustive // the others have the codes of their numbers
 	case rats.Malformed:
 		return jrpc2.InvalidParams
-	case rats.Unsupported:
-		return -32001
-	case rats.BadSignature:
-		return -32002
-	case rats.UntrustedRoot:
-		return -32003
-	case rats.Revoked:
-		return -32004
-	case rats.BindingMismatch:
-		return -32005
-	case rats.Expired:
-		return -32006
-	case rats.TCBRejected:
-		return -32007
-	case rats.DebugForbidden:
-		return -32008
-	case rats.MeasurementUnknown:
-		return -32009
-	case rats.PolicyRejected:
-		return -32010
-	case rats.EndorsementUnavailable:
-		return -32011
-	case rats.EndorsementExpired:
-		return -32012
-	case rats.Replayed:
-		return -32013
-	case rats.NotFound:
-		return -32014
-	case rats.Unauthorized:
-		return -32015
-	case rats.QuotaExceeded:
-		return -32016
-	case rats.TooLarge:
-		return -32017
 	case rats.None, rats.Internal:
+		return jrpc2.InternalError
 	}
-	return jrpc2.InternalError
+	return -32000 - jrpc2.Code(k)
 }
 
 // rpcData is the data of an error: what a problem says over REST.

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// unescaped undoes in JSON what encoding/json does to <, > and & for HTML, and
+// jrpc2 has no way to turn off: a result is what REST answers to the byte.
+func unescaped(msg []byte) []byte {
+	if !bytes.Contains(msg, []byte(`\u00`)) {
+		return msg
+	}
+	out := make([]byte, 0, len(msg))
+	for rest := msg; len(rest) > 0; {
+		n := 1
+		if rest[0] == '\\' && len(rest) > 1 {
+			n = 2
+		}
+		c := rest[:n]
+		for _, e := range []struct{ long, short string }{{`\u003c`, "<"}, {`\u003e`, ">"}, {`\u0026`, "&"}} {
+			if bytes.HasPrefix(rest, []byte(e.long)) {
+				n, c = len(e.long), []byte(e.short)
+			}
+		}
+		out = append(out, c...)
+		rest = rest[n:]
+	}
+	return out
+}
+
+// readJSON is [json.Unmarshal] for what callers send: it takes no object in
+// which a name stands twice, of which readers differ in what they take (RFC
+// 8259 section 4).
+func readJSON(data []byte, v any) error {
+	if err := json.Unmarshal(data, v); err != nil {
+		return err
+	}
+	if _, first := v.(*any); !first {
+		return nil // huma reads a body into an any before it reads it into its type
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	return checkNames(dec)
+}
+
+// checkNames checks the next value of valid JSON. Its depth is bounded by
+// [json.Unmarshal].
+func checkNames(dec *json.Decoder) error {
+	t, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	open, ok := t.(json.Delim)
+	if !ok {
+		return nil
+	}
+	seen := make(map[json.Token]bool)
+	for dec.More() {
+		if open == '{' {
+			name, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			if seen[name] {
+				return fmt.Errorf("%.40q is given twice", name)
+			}
+			seen[name] = true
+		}
+		if err := checkNames(dec); err != nil {
+			return err
+		}
+	}
+	_, err = dec.Token()
+	return err
+}
