@@ -87,6 +87,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		root := simtee.Root()
 		cfg.SimulatedRoot = &root
 	}
+	f.keep.apply(&cfg)
 	if h.node, err = ledger.Start(ctx, cfg); err != nil {
 		return h, homeError(err)
 	}

@@ -5,7 +5,6 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -255,7 +254,11 @@ func (a *app) sayFounded(genesis []byte, path string, homes []foundedHome) error
 	a.row("genesis", out.Genesis)
 	a.row("its SHA-256", out.GenesisSHA256)
 	for _, h := range homes {
-		a.row("node", fmt.Sprintf("%s@%s", h.NodeID, h.P2P))
+		at := h.NodeID
+		if h.P2P != "" {
+			at += "@" + h.P2P
+		}
+		a.row("node", at)
 	}
 	a.sayf("hint: start with")
 	for _, h := range homes {

@@ -13,8 +13,8 @@ import (
 )
 
 type ledgerJoinFlags struct {
-	home, genesis string
-	peering       peeringFlags
+	home, genesis, trust string
+	peering              peeringFlags
 }
 
 func (a *app) ledgerJoinCommand() *cobra.Command {
@@ -26,8 +26,14 @@ file and the address of one node or more. The node is a full node: it checks eve
 block, serves the API and passes on what is submitted to it. Where init --keys made
 the home's keys and the genesis names them, it is a validator.
 
-The node starts with every block from the first.`,
+Without --trust the node copies and checks every block from the first, which takes
+a node that has them all. With --trust it takes a snapshot of the state from its
+peers, and believes it if the validators signed its hash, in a chain of headers
+that starts from the block that is named. That block has to come from somebody
+whom you trust, and to be no older than two weeks: "attesteer ledger status" at a
+node shows its newest.`,
 		Example: `  attesteer ledger join --home node --genesis genesis.json --peers ID@a.example:26656
+  attesteer ledger join --home node --genesis genesis.json --peers ID@a.example:26656 --trust 120034:HASH
   attesteer ledger join --home net/node5 --genesis net/node1/config/genesis.json --peers ID@127.0.0.1:2700 --p2p-listen 127.0.0.1:2708`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.ledgerJoin(f, cmd.Flags()) },
@@ -35,6 +41,7 @@ The node starts with every block from the first.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.home, "home", a.defaultHome(), "folder for keys, genesis and data")
 	fl.StringVar(&f.genesis, "genesis", "", "genesis file of the chain")
+	fl.StringVar(&f.trust, "trust", "", "join from a snapshot, trusting this block, as HEIGHT:HASH")
 	f.peering.register(fl, "")
 	return cmd
 }
@@ -57,6 +64,11 @@ func (a *app) ledgerJoin(f ledgerJoinFlags, fl *pflag.FlagSet) error {
 	}
 	if len(p.Peers) == 0 {
 		return usagef("--peers NODE-ID@HOST:PORT is needed: a new node knows nobody")
+	}
+	if f.trust != "" {
+		if p.Trust, err = ledger.ParseTrustPoint(f.trust); err != nil {
+			return usagef("--trust: %w", err)
+		}
 	}
 	if err := ledger.Join(home, genesis, p); err != nil {
 		return homeError(err)

@@ -31,7 +31,7 @@ type serveFlags struct {
 	publicURL    string
 	clock        string
 	endorsements []string
-	archive      bool
+	keep         keepFlags
 	demo         bool
 	// anonymousReads: callers without a token may read.
 	anonymousReads bool
@@ -95,7 +95,7 @@ func (f *serveFlags) registerAll(a *app, cmd *cobra.Command, peering *peeringFla
 	fl.StringVar(&f.publicURL, "public-url", "", "where the node can be reached from outside, as author_getUntrustedUrl answers it (default: where it listens)")
 	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")
 	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, or URL of a PCS or PCCS, to publish from when evidence needs them (repeatable)")
-	fl.BoolVar(&f.archive, "archive", false, "keep all blocks and evidence (this version keeps them always)")
+	f.keep.register(fl)
 	fl.BoolVar(&f.anonymousReads, "anonymous-reads", true, "let callers without a token read, at a rate bounded per address")
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")
 	fl.DurationVar(&f.earLifetime, "ear-lifetime", ear.DefaultLifetime, "how long a signed result counts, 1s to 1h")
@@ -128,7 +128,7 @@ func (f serveFlags) check() (clock time.Time, err error) {
 	if err := f.frontFlags.check(); err != nil {
 		return clock, err
 	}
-	if err := errors.Join(f.logs.check(), f.monitor.check()); err != nil {
+	if err := errors.Join(f.logs.check(), f.monitor.check(), f.keep.check()); err != nil {
 		return clock, err
 	}
 	if err := checkPublicURL(f.publicURL); err != nil {
