@@ -69,7 +69,7 @@ func event(n int) string {
 }
 
 // play follows a script to its end and returns the sequences and the last error.
-func play(t *testing.T, f client.Follow, parts ...func(http.ResponseWriter, *http.Request)) (seen []uint64, last error, asked []*http.Request) {
+func play(t *testing.T, f client.Follow, parts ...func(http.ResponseWriter, *http.Request)) (seen []uint64, asked []*http.Request, last error) {
 	t.Helper()
 	s := &script{parts: parts}
 	server := httptest.NewServer(s)
@@ -81,12 +81,12 @@ func play(t *testing.T, f client.Follow, parts ...func(http.ResponseWriter, *htt
 		}
 		seen = append(seen, e.Sequence)
 	}
-	return seen, last, s.asked
+	return seen, s.asked, last
 }
 
 func TestAFollowerGoesOnWhereItWasAndSeesEachEventOnce(t *testing.T) {
 	var told []string
-	seen, last, asked := play(t, client.Follow{
+	seen, asked, last := play(t, client.Follow{
 		Filters: url.Values{"tee": {"sgx"}, "after": {"99"}},
 		Interrupted: func(err error, wait time.Duration) {
 			told = append(told, err.Error(), wait.Truncate(time.Second).String())
@@ -129,7 +129,7 @@ func TestAFollowerGoesOnWhereItWasAndSeesEachEventOnce(t *testing.T) {
 
 func TestAFollowerBeginsWhereItIsTold(t *testing.T) {
 	for _, after := range []string{"41", client.FromStart} {
-		_, _, asked := play(t, client.Follow{After: after}, says(begin))
+		_, asked, _ := play(t, client.Follow{After: after}, says(begin))
 		if got := asked[0].Header.Get("Last-Event-ID"); got != after {
 			t.Errorf("asked after %q, want %q", got, after)
 		}
@@ -138,7 +138,7 @@ func TestAFollowerBeginsWhereItIsTold(t *testing.T) {
 
 func TestARefusalForGoodEndsAFollower(t *testing.T) {
 	for status, kind := range map[int]rats.Kind{400: rats.Internal, 401: rats.Unauthorized, 403: rats.Internal, 404: rats.Internal, 302: rats.Internal} {
-		seen, last, asked := play(t, client.Follow{}, says(begin+event(1)), refuses(status), says(event(2)))
+		seen, asked, last := play(t, client.Follow{}, says(begin+event(1)), refuses(status), says(event(2)))
 		if !slices.Equal(seen, []uint64{1}) || rats.KindOf(last) != kind || len(asked) != 2 {
 			t.Errorf("%d: events %d, asked %d times, %v", status, seen, len(asked), last)
 		}
@@ -147,14 +147,14 @@ func TestARefusalForGoodEndsAFollower(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `{"kind":"malformed","detail":"after: there is no event 41"}`)
 	}
-	if _, last, _ := play(t, client.Follow{After: "41"}, problem); !errors.Is(last, rats.Malformed) || !strings.Contains(last.Error(), "no event 41") {
+	if _, _, last := play(t, client.Follow{After: "41"}, problem); !errors.Is(last, rats.Malformed) || !strings.Contains(last.Error(), "no event 41") {
 		t.Errorf("%v", last)
 	}
 }
 
 func TestAFollowerThatNeverFoundItsNodeSaysSo(t *testing.T) {
 	for _, first := range []func(http.ResponseWriter, *http.Request){refuses(http.StatusServiceUnavailable), refuses(http.StatusTooManyRequests)} {
-		if _, last, asked := play(t, client.Follow{}, first, says(event(1))); last == nil || len(asked) != 1 {
+		if _, asked, last := play(t, client.Follow{}, first, says(event(1))); last == nil || len(asked) != 1 {
 			t.Errorf("asked %d times, %v", len(asked), last)
 		}
 	}
@@ -174,7 +174,7 @@ func TestWhatIsNoStreamOfEventsIsAnError(t *testing.T) {
 		"another JSON": says("data: {\"sequence\":\"1\"}\n\n"),
 		"endless":      says("data: " + strings.Repeat("x", 5<<20)),
 	} {
-		seen, last, asked := play(t, client.Follow{}, part, says(event(1)))
+		seen, asked, last := play(t, client.Follow{}, part, says(event(1)))
 		if len(seen) != 0 || last == nil || len(asked) != 1 {
 			t.Errorf("%s: events %d, asked %d times, %v", name, seen, len(asked), last)
 		}
@@ -210,7 +210,7 @@ func TestAHeartbeatIsNoSilence(t *testing.T) {
 		}
 		says(event(1))(w, r)
 	}
-	seen, _, asked := play(t, client.Follow{Silence: 300 * time.Millisecond}, alive)
+	seen, asked, _ := play(t, client.Follow{Silence: 300 * time.Millisecond}, alive)
 	if !slices.Equal(seen, []uint64{1}) || len(asked) != 2 {
 		t.Errorf("events %d, asked %d times", seen, len(asked))
 	}
@@ -218,7 +218,7 @@ func TestAHeartbeatIsNoSilence(t *testing.T) {
 
 func TestANodeIsLeftAloneAsLongAsItAsks(t *testing.T) {
 	var waits []time.Duration
-	_, last, _ := play(t, client.Follow{Interrupted: func(_ error, wait time.Duration) { waits = append(waits, wait) }},
+	_, _, last := play(t, client.Follow{Interrupted: func(_ error, wait time.Duration) { waits = append(waits, wait) }},
 		says(begin), refuses(http.StatusTooManyRequests, "Retry-After", "1"), refuses(http.StatusInternalServerError, "Retry-After", "yesterday"))
 	if last == nil || len(waits) != 3 || waits[1] < time.Second || waits[2] > 100*time.Millisecond {
 		t.Errorf("%v, %v", waits, last)

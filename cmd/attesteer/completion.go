@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
 )
 
 // completions returns what a shell offers after a flag. A flag that means
@@ -18,18 +19,24 @@ func completions() map[string][]string {
 	for _, s := range rats.TCBStatuses() {
 		statuses = append(statuses, string(s))
 	}
+	var kinds []string
+	for _, k := range record.EventKinds() {
+		kinds = append(kinds, string(k))
+	}
 	return map[string][]string{
-		"network":           {"dev", "test", "main"},
-		"accept-tcb":        statuses,
-		"sim-tcb":           statuses,
-		"status":            statuses,
-		"tier":              {"affirming", "warning", "contraindicated"},
-		"state":             {"active", "expired", "undecided", "withdrawn", "revoked"},
-		"tee":               {"sgx", "tdx"},
-		"attest tee":        {simSGX, simTDX},
-		"enclaves list tee": {"sgx", "tdx", simSGX, simTDX},
-		"evaluation-number": {"standard", "early", "highest"},
-		"sim-quote-version": {"3", "4", "5"},
+		"network":            {"dev", "test", "main"},
+		"accept-tcb":         statuses,
+		"sim-tcb":            statuses,
+		"status":             statuses,
+		"tier":               {"affirming", "warning", "contraindicated"},
+		"state":              {"active", "expired", "undecided", "withdrawn", "revoked"},
+		"tee":                {"sgx", "tdx"},
+		"attest tee":         {simSGX, simTDX},
+		"enclaves list tee":  {"sgx", "tdx", simSGX, simTDX},
+		"enclaves watch tee": {"sgx", "tdx", simSGX, simTDX},
+		"event":              kinds,
+		"evaluation-number":  {"standard", "early", "highest"},
+		"sim-quote-version":  {"3", "4", "5"},
 	}
 }
 

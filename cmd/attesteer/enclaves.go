@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/url"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,6 +63,9 @@ func (a *app) submit(ctx context.Context, node string, s client.Submission) erro
 func (a *app) nodeError(node string, err error) error {
 	var network *url.Error
 	if errors.As(err, &network) {
+		if h := trustError(err); h != nil {
+			return h
+		}
 		return hinted{err, "is a node running at " + node + "? start one with: attesteer serve"}
 	}
 	if rats.KindOf(err) == rats.Unauthorized {
@@ -77,13 +79,13 @@ func (a *app) enclavesCommand() *cobra.Command {
 		Use: "enclaves", Short: "Look up recorded enclaves",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.enclavesList(), a.enclavesGet(), a.enclavesHistory(), a.enclavesProof(), a.enclavesWithdraw())
+	cmd.AddCommand(a.enclavesList(), a.enclavesGet(), a.enclavesHistory(), a.enclavesProof(), a.enclavesWithdraw(), a.enclavesWatch())
 	return cmd
 }
 
 func (a *app) enclavesList() *cobra.Command {
 	var node string
-	filters := map[string]*string{}
+	filters := filterFlags{}
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List recorded enclaves, newest first",
@@ -91,13 +93,7 @@ func (a *app) enclavesList() *cobra.Command {
   attesteer enclaves list -q my.enclave.example`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			query := url.Values{}
-			for name, value := range filters {
-				if *value != "" {
-					query.Set(strings.ReplaceAll(name, "-", "_"), *value)
-				}
-			}
-			page, err := a.dial(node).List(cmd.Context(), query)
+			page, err := a.dial(node).List(cmd.Context(), filters.values())
 			if err != nil {
 				return a.nodeError(node, err)
 			}
@@ -115,22 +111,9 @@ func (a *app) enclavesList() *cobra.Command {
 		},
 	}
 	nodeFlag(cmd.Flags(), &node)
-	for _, f := range []struct{ name, short, usage string }{
-		{"q", "q", "part of a URL, or the beginning of an id, measurement or key"},
-		{"tee", "", "kind of enclave, such as sgx"},
-		{"fingerprint", "", "measurement of the code: MRENCLAVE, of a TD the SHA-384 of MRTD and RTMRs"},
-		{"mr-signer", "", "vendor of the code (MRSIGNER)"},
-		{"signer", "", "report data of the enclave"},
-		{"url", "", "where the enclave serves"},
-		{"status", "", "TCB status, such as UpToDate"},
-		{"tier", "", "affirming, warning or contraindicated"},
-		{"state", "", "active, expired, undecided, withdrawn or revoked"},
-		{"registrar", "", "key of a registrar"},
-		{"limit", "", "records a page, at most 200"},
-		{"cursor", "", "where the page before ended"},
-	} {
-		filters[f.name] = cmd.Flags().StringP(f.name, f.short, "", f.usage)
-	}
+	filters.forRecords(cmd.Flags())
+	filters.add(cmd.Flags(), "limit", "", "records a page, at most 200")
+	filters.add(cmd.Flags(), "cursor", "", "where the page before ended")
 	return cmd
 }
 
