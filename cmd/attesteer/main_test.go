@@ -3,11 +3,8 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -17,14 +14,8 @@ import (
 // process that tests can kill.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"websocat": websocat,
-		"attesteer": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			os.Exit(run(ctx, os.Args[1:], system{
-				stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ,
-			}))
-		},
+		"websocat":  websocat,
+		"attesteer": main,
 	})
 }
 
