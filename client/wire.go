@@ -40,10 +40,10 @@ type History struct {
 // Event is one change of a record.
 type Event struct {
 	Sequence uint64           `json:"sequence" doc:"counts all events of the ledger from 0"`
-	Event    record.EventKind `json:"event" enum:"recorded,attested,listed,delisted,withdrawn"`
+	Event    record.EventKind `json:"event" enum:"recorded,attested,listed,delisted,withdrawn,expired,lapsed,reappraised,announced"`
 	Time     record.Millis    `json:"time" doc:"ledger time"`
 	Height   uint64           `json:"height"`
-	Tx       string           `json:"tx"`
+	Tx       string           `json:"tx" doc:"empty where the record changed by itself"`
 	Record   record.View      `json:"record" doc:"the record as it stood after the event"`
 }
 

@@ -116,7 +116,7 @@ func timeline(events []record.Event, at record.Millis) ([]historyEntry, int) {
 		e := &events[i]
 		entry := historyEntry{
 			Word: eventWords(e.Kind), Sentence: eventSentence(e.Kind), Time: newStamp(e.Time, at), Height: e.Height,
-			Tx: hashOf(e.Tx[:]), Verdict: verdictOf(&e.Record), Status: e.Record.Status, Expires: newStamp(e.Record.Expires, at),
+			Tx: hash(e.Tx.Hex()), Verdict: verdictOf(&e.Record), Status: e.Record.Status, Expires: newStamp(e.Record.Expires, at),
 		}
 		if i > 0 && events[i-1].Record.Status != e.Record.Status {
 			entry.Change = fmt.Sprintf("The status moved from %s to %s.", events[i-1].Record.Status, e.Record.Status)

@@ -24,6 +24,9 @@ type EventSource interface {
 	ChainID() string
 	// Time is ledger time: the states of records are derived at it.
 	Time() record.Millis
+	// Refresh brings what a record says of the time until which its verdict
+	// holds up to the ledger's present data.
+	Refresh(r *record.Record) error
 }
 
 // IndexConfig says where an index is kept: exactly one field is set.
@@ -131,7 +134,13 @@ func (x *Index) List(ctx context.Context, filter record.Filter) (record.Page, er
 	if err := x.CatchUp(ctx); err != nil {
 		return record.Page{}, err
 	}
-	return read(ctx, x, func(s *store) (record.Page, error) { return s.list(ctx, q) })
+	page, err := read(ctx, x, func(s *store) (record.Page, error) { return s.list(ctx, q) })
+	for i := range page.Records {
+		if err == nil {
+			err = x.src.Refresh(&page.Records[i])
+		}
+	}
+	return page, err
 }
 
 // Transaction catches up and returns the event that a transaction made: what it

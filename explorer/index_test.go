@@ -305,11 +305,11 @@ func conformFilters(t *testing.T, open opener) {
 func conformStates(t *testing.T, open opener) {
 	l := newLedger()
 	active, lapsing, ending, withdrawn, revoked := enclave(0), enclave(1), enclave(2), enclave(3), enclave(4)
-	lapsing.ValidUntil = now + hour
+	lapsing.State = record.Undecided
 	ending.Expires = now + hour
 	withdrawn.State, revoked.State = record.Withdrawn, record.Revoked
 	both := enclave(5) // lapsed and ended: the end of the listing is named
-	both.ValidUntil, both.Expires = now+hour, now+2*hour
+	both.State, both.Expires = record.Undecided, now+2*hour
 	for _, r := range []record.Record{active, lapsing, ending, withdrawn, revoked, both} {
 		l.put(record.Recorded, r)
 	}
@@ -323,7 +323,7 @@ func conformStates(t *testing.T, open opener) {
 		for _, state := range states {
 			var want []record.Record
 			for _, r := range l.newest() {
-				if r.StateAt(at) == state {
+				if listedState(&r, at) == state {
 					want = append(want, r)
 				}
 			}

@@ -106,6 +106,14 @@ func drawFilter(rt *rapid.T, l *ledger) record.Filter {
 	return f
 }
 
+// listedState is the state of a record by which it is found: whether its data
+// hold is the ledger's to say.
+func listedState(r *record.Record, at record.Millis) record.State {
+	held := *r
+	held.ValidUntil = at
+	return held.StateAt(at)
+}
+
 // matches is what an index must find, said once more and plainly.
 func matches(r *record.Record, f record.Filter, at record.Millis) bool {
 	equal := func(want string, has string) bool { return want == "" || strings.EqualFold(want, has) }
@@ -117,7 +125,7 @@ func matches(r *record.Record, f record.Filter, at record.Millis) bool {
 		}
 		return false
 	}
-	if !equal(f.TEE, string(r.TEE)) || !equal(f.Status, string(r.Status)) || !equal(f.Tier, string(r.Tier)) || !equal(f.State, string(r.StateAt(at))) {
+	if !equal(f.TEE, string(r.TEE)) || !equal(f.Status, string(r.Status)) || !equal(f.Tier, string(r.Tier)) || !equal(f.State, string(listedState(r, at))) {
 		return false
 	}
 	if !equal(f.Fingerprint, hex.EncodeToString(r.Fingerprint)) {

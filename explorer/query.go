@@ -36,8 +36,8 @@ type query struct {
 	limit   int
 	// place is what its cursors are good for.
 	place [sha256.Size]byte
-	args    []any
-	where   []string
+	args  []any
+	where []string
 	// byRegistrar: the listing is driven by the listings of one registrar,
 	// which may be nearly all of them or nearly none.
 	byRegistrar bool
@@ -132,24 +132,23 @@ func (q *query) hashes(f record.Filter) error {
 	return nil
 }
 
-// state adds the derived state: what [record.Record.StateAt] says, in SQL.
+// state adds the state: what [record.Record.StateAt] says, in SQL, but for data
+// that lapse. Whether those that a record rests on still hold the index cannot
+// know, for they are refreshed without a record being written; that they lapsed
+// the ledger's next block says by an event.
 func (q *query) state(word string, at record.Millis) error {
 	state, err := oneOf("state", word, knownStates())
 	if err != nil || state == "" {
 		return err
 	}
-	// Both can still run out; what is withdrawn or revoked stays so.
-	const alive = `r.state IN ('` + string(record.Active) + `', '` + string(record.Undecided) + `')`
 	is := `r.state = ` + q.arg(state)
 	switch record.State(state) {
-	case record.Active:
-		now := q.arg(int64(at))
-		is += ` AND r.expires > ` + now + ` AND r.valid_until >= ` + now
+	case record.Withdrawn, record.Revoked: // they stay so
+	case record.Active, record.Undecided:
+		is += ` AND r.expires > ` + q.arg(int64(at))
 	case record.Expired:
+		const alive = `r.state IN ('` + string(record.Active) + `', '` + string(record.Undecided) + `')`
 		is += ` OR (` + alive + ` AND r.expires <= ` + q.arg(int64(at)) + `)`
-	case record.Undecided:
-		now := q.arg(int64(at))
-		is = alive + ` AND r.expires > ` + now + ` AND (` + is + ` OR r.valid_until < ` + now + `)`
 	}
 	q.where = append(q.where, `(`+is+`)`)
 	return nil

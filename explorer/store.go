@@ -25,8 +25,9 @@ import (
 // storeVersion names the layout below and how rows are derived from records. An
 // index of another version is built again.
 //
-// Version 2 finds transactions too.
-const storeVersion = 2
+// Version 2 finds transactions too; version 3 leaves to the ledger whether data
+// lapsed.
+const storeVersion = 3
 
 // batch is how many events are taken in one transaction.
 const batch = 1000
@@ -46,7 +47,6 @@ var schema = []string{
 		tier TEXT NOT NULL,
 		state TEXT NOT NULL,
 		expires BIGINT NOT NULL,
-		valid_until BIGINT NOT NULL,
 		body BYTEA NOT NULL)`,
 	`CREATE INDEX explorer_record_fingerprint ON explorer_record (fingerprint, sequence)`,
 	`CREATE INDEX explorer_record_mr_signer ON explorer_record (mr_signer, sequence)`,
@@ -292,10 +292,10 @@ func latest(events []record.Event) []*record.Record {
 // writeRecords writes rows. Records created by event from or later are new.
 func writeRecords(ctx context.Context, tx *sql.Tx, records []*record.Record, from uint64) error {
 	upsert, err := tx.PrepareContext(ctx, `INSERT INTO explorer_record
-		(sequence, id, tee, fingerprint, mr_signer, signer, status, tier, state, expires, valid_until, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		(sequence, id, tee, fingerprint, mr_signer, signer, status, tier, state, expires, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (id) DO UPDATE SET mr_signer = excluded.mr_signer, status = excluded.status, tier = excluded.tier,
-		state = excluded.state, expires = excluded.expires, valid_until = excluded.valid_until, body = excluded.body`)
+		state = excluded.state, expires = excluded.expires, body = excluded.body`)
 	if err != nil {
 		return err
 	}
@@ -313,7 +313,7 @@ func writeRecords(ctx context.Context, tx *sql.Tx, records []*record.Record, fro
 		sequence := int64(r.Sequence) //nolint:gosec // counts events
 		if _, err := upsert.ExecContext(ctx, sequence, hex.EncodeToString(r.ID[:]), string(r.TEE),
 			hex.EncodeToString(r.Fingerprint), hex.EncodeToString(r.MRSigner), hex.EncodeToString(r.Subject),
-			string(r.Status), string(r.Tier), string(r.State), int64(r.Expires), int64(r.ValidUntil), body); err != nil {
+			string(r.Status), string(r.Tier), string(r.State), int64(r.Expires), body); err != nil {
 			return err
 		}
 		if r.Sequence < from {

@@ -206,6 +206,14 @@ func eventWords(kind record.EventKind) string {
 		return "Delisted"
 	case record.WithdrawnByKey:
 		return "Withdrawn"
+	case record.RanOut:
+		return "Expired"
+	case record.Lapsed:
+		return "Undecided"
+	case record.Reappraised:
+		return "Judged again"
+	case record.Announced:
+		return "A change is announced"
 	default:
 		return string(kind)
 	}
@@ -223,6 +231,14 @@ func eventSentence(kind record.EventKind) string {
 		return "A registrar withdrew its own listing."
 	case record.WithdrawnByKey:
 		return "The holder of its own key withdrew the whole record. Only evidence bound to a later block can revive it."
+	case record.RanOut:
+		return "The time for which its registrars vouched, or a certificate of its platform, came to its end."
+	case record.Lapsed:
+		return "The vendor’s data behind its verdict lapsed, and none replaced them in time."
+	case record.Reappraised:
+		return "The ledger judged it again, by newer data of its vendor."
+	case record.Announced:
+		return "What its vendor has published changed what is to be expected of its status."
 	default:
 		return ""
 	}

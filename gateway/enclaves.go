@@ -157,7 +157,7 @@ func (g *Gateway) history(in *idInput) (*client.History, error) {
 		e := &events[i]
 		out.Events = append(out.Events, client.Event{
 			Sequence: e.Sequence, Event: e.Kind, Time: e.Time, Height: e.Height,
-			Tx: hex.EncodeToString(e.Tx[:]), Record: e.Record.View(e.Time),
+			Tx: e.Tx.Hex(), Record: e.Record.View(e.Time),
 		})
 	}
 	return out, nil

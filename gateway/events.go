@@ -5,7 +5,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"sync"
 
@@ -146,7 +145,7 @@ func (f *feed) happening(e *record.Event) (*happening, error) {
 func outwardEvent(e *record.Event) client.Event {
 	return client.Event{
 		Sequence: e.Sequence, Event: e.Kind, Time: e.Time, Height: e.Height,
-		Tx: hex.EncodeToString(e.Tx[:]), Record: e.Record.View(e.Time),
+		Tx: e.Tx.Hex(), Record: e.Record.View(e.Time),
 	}
 }
 

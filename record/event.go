@@ -17,11 +17,22 @@ const (
 	Delisted EventKind = "delisted"
 	// WithdrawnByKey: the holder of the enclave's own key withdrew the record.
 	WithdrawnByKey EventKind = "withdrawn"
+	// RanOut: ledger time passed the last listing's expiry, or the end of a
+	// certificate of the device. This event and those below have no transaction:
+	// they come by themselves.
+	RanOut EventKind = "expired"
+	// Lapsed: the endorsements behind the verdict lapsed and no others decide.
+	Lapsed EventKind = "lapsed"
+	// Reappraised: newer endorsements, or an evaluation that binds by now,
+	// changed the verdict or decided anew what was undecided.
+	Reappraised EventKind = "reappraised"
+	// Announced: what published data say of the record's future changed.
+	Announced EventKind = "announced"
 )
 
 // EventKinds lists the kinds of events.
 func EventKinds() []EventKind {
-	return []EventKind{Recorded, Attested, Listed, Delisted, WithdrawnByKey}
+	return []EventKind{Recorded, Attested, Listed, Delisted, WithdrawnByKey, RanOut, Lapsed, Reappraised, Announced}
 }
 
 // Event is one entry of the log of the past. Nothing is overwritten: the
@@ -32,6 +43,7 @@ type Event struct {
 	Kind     EventKind `cbor:"2,keyasint"`
 	Time     Millis    `cbor:"3,keyasint"`
 	Height   uint64    `cbor:"4,keyasint"`
-	Tx       TxHash    `cbor:"5,keyasint"`
-	Record   Record    `cbor:"6,keyasint"`
+	// Tx is zero where the record changed by itself.
+	Tx     TxHash `cbor:"5,keyasint"`
+	Record Record `cbor:"6,keyasint"`
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -62,6 +63,7 @@ func sampleRecord() record.Record {
 		Freshness: record.Freshness{Kind: record.FreshnessBlock, Height: 5}, EvidenceSHA256: fill32(3),
 		AppraisedWith: [][32]byte{fill32(4), fill32(5)}, Height: 6, Tx: fill32(6), Sequence: 1, ISVProdID: 3, ISVSVN: 4,
 		Key: []byte("key"), WithdrawnHeight: 2, WithdrawnAt: 9,
+		WillChange: &record.WillChange{At: 50, To: rats.OutOfDate, Reason: record.ReasonRecovery},
 	}
 }
 
@@ -97,6 +99,16 @@ func encodings(t *testing.T) [][2]string {
 		Key: entryKey, SHA256: fill32(1), Issued: 2, NextUpdate: 3, ValidFrom: 4, ValidUntil: 5, Envelope: fill32(6),
 	})
 	cbor("replay entry", record.ReplayEntry{Record: fill32(1), Tx: fill32(2), First: 3})
+	svn := [16]byte{1}
+	cbor("watch", record.Watch{
+		DCAP: &dcap.Inputs{
+			TEE: rats.TDX, Root: rats.IntelRoot, CA: fill32(1), FMSPC: [6]byte{2}, PCEID: [2]byte{3}, Components: [16]uint8{4}, PCESVN: 5,
+			PCK: dcap.CertificateInputs{Serial: []byte{6}, NotBefore: 7, NotAfter: 8}, Issuer: dcap.CertificateInputs{Serial: []byte{9}},
+			QE: dcap.QEInputs{ISVProdID: 1, ISVSVN: 2}, TD: &dcap.TDInputs{TEETCBSVN2: &svn},
+		},
+		RestsOn: []rats.EndorsementKey{entryKey}, Deadline: 10,
+	})
+	cbor("sweep", record.Sweep{Next: fill32(1), Until: fill32(2), Wrapped: true})
 	cbor("block entry", record.BlockEntry{Height: 1, Time: 2})
 
 	add("key of a record", record.RecordKey(fill32(1)), nil)
@@ -108,6 +120,8 @@ func encodings(t *testing.T) [][2]string {
 	add("key of a revocation list", b, err)
 	add("key of evidence", record.ReplayEntryKey(fill32(1)), nil)
 	add("key of a nonce", record.NonceKey(fill32(1), [16]byte{2}), nil)
+	add("key of a watch", record.WatchKey(fill32(1)), nil)
+	add("key of the sweep", record.SweepKey(), nil)
 	add("key of a block", record.BlockKey(fill32(1)), nil)
 
 	id := record.NewID(rats.SGX, []byte("fingerprint"), []byte("subject"))
@@ -161,6 +175,7 @@ func TestKeysOfDifferentKindsNeverMeet(t *testing.T) {
 	for _, k := range [][]byte{
 		record.RecordKey(record.ID{}), record.TimeKey(), record.GenesisKey(), entry,
 		record.ReplayEntryKey([32]byte{}), record.NonceKey(record.Registrar{}, [16]byte{}), record.BlockKey([32]byte{}),
+		record.WatchKey(record.ID{}), record.SweepKey(),
 	} {
 		if seen[k[0]] {
 			t.Errorf("two kinds of keys begin with %q", k[0])

@@ -3,6 +3,8 @@
 package record
 
 import (
+	"encoding/hex"
+
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -17,6 +19,14 @@ type Registrar [32]byte
 
 // TxHash is SHA-256 of a transaction's bytes.
 type TxHash [32]byte
+
+// Hex returns the name in lower-case hex, and nothing for that of no transaction.
+func (h TxHash) Hex() string {
+	if h == (TxHash{}) {
+		return ""
+	}
+	return hex.EncodeToString(h[:])
+}
 
 // State says whether a record speaks for an enclave now.
 type State string
@@ -47,7 +57,9 @@ type Record struct {
 	LastAttested  Millis `cbor:"7,keyasint"`
 	// Expires is the latest expiry of any listing.
 	Expires Millis `cbor:"8,keyasint"`
-	// ValidUntil is the earliest end of the data that the last verdict rests on.
+	// ValidUntil is the earliest end of the data that the last verdict rests on,
+	// as the record was written: data that were refreshed since with the same
+	// content, which writes no record, may hold longer (see [Watch]).
 	ValidUntil   Millis `cbor:"9,keyasint"`
 	Attestations uint64 `cbor:"10,keyasint"`
 
@@ -69,7 +81,8 @@ type Record struct {
 	EvidenceSHA256 [32]byte `cbor:"22,keyasint"`
 	// AppraisedWith are the digests of the endorsements used, sorted.
 	AppraisedWith [][32]byte `cbor:"23,keyasint"`
-	// Height and Tx are the block and transaction that wrote the record last.
+	// Height is the block that wrote the record last, Tx the last transaction
+	// that did: a change that comes by itself has none.
 	Height uint64 `cbor:"24,keyasint"`
 	Tx     TxHash `cbor:"25,keyasint"`
 	// Sequence is the number of the event that created the record: records
@@ -85,6 +98,8 @@ type Record struct {
 	// from before it speaks for the record no more, though newer revive it.
 	WithdrawnHeight uint64 `cbor:"30,keyasint,omitempty"`
 	WithdrawnAt     Millis `cbor:"31,keyasint,omitempty"`
+	// WillChange is a fall of status that published data make certain.
+	WillChange *WillChange `cbor:"32,keyasint,omitempty"`
 }
 
 // Listing is what one registrar says about an enclave.
@@ -120,4 +135,20 @@ const (
 	ReasonAttested Reason = "attested"
 	// ReasonWithdrawn: the holder of the subject's key withdrew the record.
 	ReasonWithdrawn Reason = "withdrawn"
+	// ReasonExpired: the time for which registrars vouched is over.
+	ReasonExpired Reason = "expired"
+	// ReasonCertificate: a certificate that vouches for the device is over.
+	ReasonCertificate Reason = "certificate_expired"
+	// ReasonLapsed: endorsements lapsed.
+	ReasonLapsed Reason = "lapsed"
+	// ReasonEndorsements: newer endorsements, or an evaluation that binds.
+	ReasonEndorsements Reason = "endorsements"
+	// ReasonRevoked: the vendor revoked a certificate or the platform's TCB.
+	ReasonRevoked Reason = "revoked"
+	// ReasonNotSupported: no level of the vendor's matches any more.
+	ReasonNotSupported Reason = "not_supported"
+	// ReasonMismatch: quoting enclave or module are not the vendor's any more.
+	ReasonMismatch Reason = "mismatch"
+	// ReasonRecovery: a TCB recovery is published, whose evaluation binds later.
+	ReasonRecovery Reason = "tcb_recovery"
 )

@@ -88,9 +88,9 @@ type FreshnessView struct {
 
 // WillChange announces a fall of status that published data makes certain.
 type WillChange struct {
-	At     Millis         `json:"at"`
-	To     rats.TCBStatus `json:"to"`
-	Reason string         `json:"reason"`
+	At     Millis         `cbor:"1,keyasint" json:"at"`
+	To     rats.TCBStatus `cbor:"2,keyasint" json:"to"`
+	Reason Reason         `cbor:"3,keyasint" json:"reason"`
 }
 
 // View returns the outward form of r at ledger time at.
@@ -113,7 +113,7 @@ func (r *Record) View(at Millis) View {
 
 		EvidenceSHA256: hex.EncodeToString(r.EvidenceSHA256[:]),
 		AppraisedWith:  make([]string, 0, len(r.AppraisedWith)),
-		Height:         r.Height, Tx: hex.EncodeToString(r.Tx[:]),
+		Height:         r.Height, Tx: hex.EncodeToString(r.Tx[:]), WillChange: r.WillChange,
 	}
 	if r.Freshness.Kind == FreshnessBlock {
 		h := r.Freshness.Height
@@ -171,16 +171,16 @@ func (r *Record) TopListing(at Millis) *Listing {
 }
 
 // StateAt derives the record's state at a ledger time from what the record
-// carries, so that a stale copy cannot look alive: a stored state other than
-// active stands; past the last listing's expiry it is expired; past the end of
-// the data that the verdict rests on it is undecided.
+// carries, so that a stale copy cannot look alive: what is expired, withdrawn or
+// revoked stays so; past the last listing's expiry it is expired; past the end
+// of the data that the verdict rests on it is undecided.
 func (r *Record) StateAt(at Millis) State {
 	switch {
-	case r.State != Active:
+	case r.State != Active && r.State != Undecided:
 		return r.State
 	case at >= r.Expires:
 		return Expired
-	case at > r.ValidUntil:
+	case r.State == Undecided || at > r.ValidUntil:
 		return Undecided
 	default:
 		return Active

@@ -64,7 +64,7 @@ func TestTheFirstActiveListingOfAnAdmittedRegistrarStandsOnTop(t *testing.T) {
 
 func TestTheViewSaysNullWhereThereIsNothing(t *testing.T) {
 	r := sampleRecord()
-	r.Listings, r.Advisories, r.Freshness = nil, nil, record.Freshness{Kind: record.FreshnessNone}
+	r.Listings, r.Advisories, r.Freshness, r.WillChange = nil, nil, record.Freshness{Kind: record.FreshnessNone}, nil
 	b, err := json.Marshal(r.View(1))
 	if err != nil {
 		t.Fatal(err)

@@ -67,6 +67,9 @@ func (r *Registry) Apply(b Block) (Outcome, error) {
 		out.Results = append(out.Results, result)
 	}
 	if ticked {
+		if err := x.age(st.time.Time); err != nil {
+			return Outcome{}, err
+		}
 		if err := x.remember(b); err != nil {
 			return Outcome{}, err
 		}

@@ -60,6 +60,9 @@ type Parameters struct {
 	RegistrarQuota uint32 `cbor:"8,keyasint" json:"registrar_quota"`
 	UnknownQuota   uint32 `cbor:"9,keyasint" json:"unknown_quota"`
 	PlatformQuota  uint32 `cbor:"10,keyasint" json:"platform_quota"`
+	// EvaluationDelay is how long after a TCB recovery the evaluation that came
+	// of it binds, by the newest list of evaluation numbers in state.
+	EvaluationDelay int64 `cbor:"11,keyasint" json:"evaluation_delay_ms"`
 }
 
 // NewGenesis returns a network's usual genesis.
@@ -69,7 +72,8 @@ func NewGenesis(network string) Genesis {
 		DefaultDuration: (2 * day).Milliseconds(), MinDuration: time.Minute.Milliseconds(), MaxDuration: (90 * day).Milliseconds(),
 		MaxUnfresh: (30 * day).Milliseconds(), FreshnessWindow: (10 * time.Minute).Milliseconds(),
 		MaxTransactionLife: (10 * time.Minute).Milliseconds(), MaxListings: 16,
-		RegistrarQuota: 2000, UnknownQuota: 100, PlatformQuota: 100,
+		EvaluationDelay: (365 * day).Milliseconds(),
+		RegistrarQuota:  2000, UnknownQuota: 100, PlatformQuota: 100,
 	}
 	if network == Dev {
 		p.MaxUnfresh, p.RegistrarQuota, p.UnknownQuota, p.PlatformQuota = 0, 0, 0, 0
@@ -92,7 +96,7 @@ func (g Genesis) Validate() error {
 		return bad("a simulated root is for dev networks alone")
 	case p.MinDuration <= 0 || p.DefaultDuration < p.MinDuration || p.MaxDuration < p.DefaultDuration:
 		return bad("durations are not in order")
-	case p.MaxUnfresh < 0 || p.FreshnessWindow <= 0 || p.MaxTransactionLife <= 0 || p.MaxListings == 0:
+	case p.MaxUnfresh < 0 || p.FreshnessWindow <= 0 || p.MaxTransactionLife <= 0 || p.MaxListings == 0 || p.EvaluationDelay < 0:
 		return bad("a parameter is out of range")
 	}
 	if err := g.simulatedRoot(); err != nil {

@@ -26,11 +26,12 @@ func nextTime(last record.LedgerTime, now record.Millis) record.Millis {
 
 // Propose returns the transactions of a block to propose: the block's ledger
 // time, then as many of txs as fit into maxBytes. It returns none when there is
-// no reason for a block. now is the proposer's own clock.
+// no reason for a block: nothing happened, ledger time is not old, and no record
+// waits to be changed or judged again. now is the proposer's own clock.
 func (r *Registry) Propose(now record.Millis, txs [][]byte, misbehaviour bool, maxBytes int64) [][]byte {
 	last := r.committed().time
 	at := nextTime(last, now)
-	if len(txs) == 0 && !misbehaviour && at-last.Time < heartbeat {
+	if len(txs) == 0 && !misbehaviour && at-last.Time < heartbeat && !r.pending(at) {
 		return nil
 	}
 	tick, err := record.NewTick(at)

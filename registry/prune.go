@@ -74,5 +74,5 @@ func (r *Registry) isOver(e *record.Event) (bool, error) {
 	if now.EvidenceSHA256 != e.Record.EvidenceSHA256 {
 		return true, nil
 	}
-	return now.State != record.Active && now.State != record.Undecided, nil
+	return !mayBeActive(now.State), nil
 }

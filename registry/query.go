@@ -19,7 +19,7 @@ const MaxEvents = 1000
 // holds mu.
 func (r *Registry) base() *layer { return newLayer(r.store) }
 
-// Record returns a record, or NotFound.
+// Record returns a record as [Registry.Refresh] leaves it, or NotFound.
 func (r *Registry) Record(id record.ID) (record.Record, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -28,7 +28,32 @@ func (r *Registry) Record(id record.ID) (record.Record, error) {
 	if err == nil && !ok {
 		err = rats.Errorf(rats.NotFound, "no record %s", hex.EncodeToString(id[:]))
 	}
+	if err == nil {
+		err = r.refresh(&rec)
+	}
 	return rec, err
+}
+
+// Refresh brings what an active record says of the time until which its verdict
+// holds up to the endorsements in state: they are refreshed without a record
+// being written. It changes nothing else.
+func (r *Registry) Refresh(rec *record.Record) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.refresh(rec)
+}
+
+// refresh is called with mu held.
+func (r *Registry) refresh(rec *record.Record) error {
+	if rec.State != record.Active {
+		return nil
+	}
+	var w record.Watch
+	ok, err := r.base().read(record.WatchKey(rec.ID), &w)
+	if err == nil && ok {
+		rec.ValidUntil = r.state.shelf.validUntil(&w)
+	}
+	return err
 }
 
 // History returns the events of a record, oldest first, or NotFound.

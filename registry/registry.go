@@ -14,8 +14,9 @@ import (
 // StateVersion counts the changes of what blocks do to the state and of how it
 // is encoded: nodes of different versions do not reach the same application hash.
 //
-// Version 2 brought withdrawals, and the keys of enclaves into records.
-const StateVersion = 2
+// Version 2 brought withdrawals, and the keys of enclaves into records. Version 3
+// lets records change by themselves.
+const StateVersion = 3
 
 // factsCapacity is how many verified signatures are remembered: two megabytes.
 const factsCapacity = 1 << 16
@@ -130,6 +131,7 @@ func (st *state) fill(store Store) error {
 			return rats.Errorf(rats.Internal, "state: no %s: the store is damaged", entry.name)
 		}
 	}
+	st.shelf.forLedger(st.genesis.Parameters)
 	if err := st.rebuild(store); err != nil {
 		return err
 	}
@@ -183,7 +185,7 @@ func (r *Registry) Init(chainID string, genesisTime record.Millis, g Genesis) ([
 		}
 		return held.AppHash, nil
 	}
-	st := &state{genesis: g, shelf: newShelf(), meta: meta{ChainID: chainID, Past: past{Hashes: [][32]byte{}}, Version: StateVersion}}
+	st := &state{genesis: g, shelf: newShelf().forLedger(g.Parameters), meta: meta{ChainID: chainID, Past: past{Hashes: [][32]byte{}}, Version: StateVersion}}
 	st.time = record.LedgerTime{Time: genesisTime + record.Millis(g.ClockOffset), ClockOffset: g.ClockOffset}
 	w := newLayer(r.store)
 	if err := w.write(record.GenesisKey(), g); err != nil {

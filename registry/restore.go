@@ -193,6 +193,12 @@ func indexes(key, value []byte) ([]Write, error) {
 			return nil, err
 		}
 		return []Write{{Key: timeKey(spaceBlockTime, b.Time, key[1:]), Value: []byte{1}}}, nil
+	case len(key) == 1+32 && key[0] == record.WatchKey(record.ID{})[0]:
+		var w record.Watch
+		if err := record.Unmarshal(value, &w); err != nil {
+			return nil, err
+		}
+		return []Write{{Key: timeKey(spaceDeadline, w.Deadline, key[1:]), Value: []byte{1}}}, nil
 	default:
 		return nil, nil
 	}

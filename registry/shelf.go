@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
@@ -15,13 +16,15 @@ import (
 
 // shelf is the endorsements in state, parsed once. A published shelf is not
 // changed; a block that takes endorsements works on a copy.
-//
-// Lists of evaluation numbers are kept, listed and proven as others are; which
-// evaluation decides a verdict does not rest on them.
 type shelf struct {
 	entries map[string]record.EndorsementEntry
 	parsed  map[string]*attesteer.Endorsements
 	all     *attesteer.Endorsements
+	// delay is how long after a recovery its evaluation binds.
+	delay time.Duration
+	// alarms are the times at which what is on the shelf begins or ends to hold,
+	// or a listed evaluation to bind, sorted.
+	alarms []record.Millis
 }
 
 func newShelf() *shelf {
@@ -31,8 +34,14 @@ func newShelf() *shelf {
 	}
 }
 
+// forLedger sets what the ledger's parameters say of a shelf.
+func (s *shelf) forLedger(p Parameters) *shelf {
+	s.delay = time.Duration(p.EvaluationDelay) * time.Millisecond
+	return s
+}
+
 func (s *shelf) clone() *shelf {
-	return &shelf{entries: maps.Clone(s.entries), parsed: maps.Clone(s.parsed), all: s.all}
+	return &shelf{entries: maps.Clone(s.entries), parsed: maps.Clone(s.parsed), all: s.all, delay: s.delay, alarms: s.alarms}
 }
 
 // put places an endorsement. The caller collects when it has placed all.
@@ -51,7 +60,49 @@ func (s *shelf) collect() {
 	for _, key := range slices.Sorted(maps.Keys(s.parsed)) {
 		parts = append(parts, s.parsed[key])
 	}
-	s.all = attesteer.JoinEndorsements(parts...)
+	s.all = attesteer.JoinEndorsements(parts...).WithBinding(s.delay)
+	s.alarms = nil
+	for _, e := range s.entries {
+		s.alarms = append(s.alarms, e.ValidFrom, e.ValidUntil+1)
+	}
+	for _, t := range s.all.Binding(s.delay) {
+		s.alarms = append(s.alarms, record.MillisOf(t))
+	}
+	slices.Sort(s.alarms)
+}
+
+// alarmed reports whether time passes an alarm when it goes from one time to another.
+func (s *shelf) alarmed(from, to record.Millis) bool {
+	i, found := slices.BinarySearch(s.alarms, from)
+	for found && i < len(s.alarms) && s.alarms[i] == from {
+		i++
+	}
+	return i < len(s.alarms) && s.alarms[i] <= to
+}
+
+// stirs reports whether taking an offer may change verdicts: not when it says
+// what the one before it said, and both hold.
+func (s *shelf) stirs(o *offer, now record.Millis) bool {
+	have, ok := s.entries[o.key]
+	holds := func(e record.EndorsementEntry) bool { return e.ValidFrom <= now && now <= e.ValidUntil }
+	if !ok || !holds(have) || !holds(o.entry) {
+		return true
+	}
+	parsed, err := attesteer.ParseEndorsements(o.endorsement)
+	return err != nil || !parsed.SaysTheSame(s.parsed[o.key])
+}
+
+// validUntil returns until when what a watched record rests on holds.
+func (s *shelf) validUntil(w *record.Watch) record.Millis {
+	_, device := inputsOf(w, "").DeviceWindow()
+	out := record.MillisOf(device)
+	for _, key := range w.RestsOn {
+		b, err := record.EndorsementEntryKey(key)
+		if e, ok := s.entries[string(b)]; ok && err == nil {
+			out = min(out, e.ValidUntil)
+		}
+	}
+	return out
 }
 
 // load places the endorsement of a stored entry.

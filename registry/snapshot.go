@@ -106,8 +106,14 @@ func scanSpace(v View, space byte, fn func(key, value []byte) error) error {
 	return v.Scan([]byte{space}, []byte{space + 1}, func(k, value []byte) error { return fn(k[1:], value) })
 }
 
+// mayBeActive reports whether a record in a state is active, or may be again
+// without new evidence: by endorsements alone.
+func mayBeActive(s record.State) bool {
+	return s == record.Active || s == record.Undecided || s == record.Revoked
+}
+
 // evidenceOf returns the hash of the evidence that goes with an entry of the
-// map: the last of a record that is active.
+// map: the last of a record that is active or may be again.
 func evidenceOf(key, value []byte) (sha [32]byte, ok bool, err error) {
 	if len(key) == 0 || key[0] != record.RecordKey(record.ID{})[0] {
 		return sha, false, nil
@@ -119,5 +125,5 @@ func evidenceOf(key, value []byte) (sha [32]byte, ok bool, err error) {
 	if !bytes.Equal(key, record.RecordKey(rec.ID)) {
 		return sha, false, rats.Errorf(rats.Malformed, "state: a record under another's key")
 	}
-	return rec.EvidenceSHA256, rec.State == record.Active, nil
+	return rec.EvidenceSHA256, mayBeActive(rec.State), nil
 }

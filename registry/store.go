@@ -38,6 +38,7 @@ const (
 	spaceHistory     = 'h' // record id ‖ sequence → one byte
 	spaceNonceEnd    = 'x' // not after ‖ map key of the nonce → one byte
 	spaceBlockTime   = 'y' // ledger time ‖ block hash → one byte
+	spaceDeadline    = 'z' // deadline ‖ record id → one byte
 	spaceMeta        = 'M' // where the store stands
 	spacePruned      = 'P' // the first event whose evidence was not looked at; this node's alone
 )

@@ -115,7 +115,18 @@ func (w writing) again(earlier record.ReplayEntry) error {
 		return err
 	}
 	w.keepKey(&rec)
-	return w.write(&rec, record.Listed)
+	watch, err := w.watchOf(rec.ID)
+	if err == nil && watch == nil {
+		// The record had ended. What it says from now on rests on this evidence.
+		watch = w.watch()
+		w.verdict(&rec)
+		rec.StatusReason = record.ReasonAttested
+		w.keepEvidence(&rec)
+	}
+	if err != nil {
+		return err
+	}
+	return w.write(&rec, record.Listed, watch)
 }
 
 // first records evidence that the ledger has not seen.
@@ -143,7 +154,9 @@ func (w writing) first() error {
 	if rec.WithdrawnHeight != 0 && fresh.Height <= rec.WithdrawnHeight {
 		return rats.Errorf(rats.PolicyRejected, "the enclave's key withdrew the record in block %d: only evidence bound to a later block counts", rec.WithdrawnHeight)
 	}
-	w.appraised(&rec, fresh)
+	w.verdict(&rec)
+	rec.StatusReason, rec.LastAttested, rec.Freshness = record.ReasonAttested, now, fresh
+	rec.Attestations++
 	expires := now + w.duration
 	if fresh.Kind == record.FreshnessNone {
 		expires = w.unfresh(&rec, expires)
@@ -155,14 +168,12 @@ func (w writing) first() error {
 		return err
 	}
 	w.keepKey(&rec)
-	evidence := w.opened.Tx.Submission.Evidence
-	rec.EvidenceSHA256 = sha256.Sum256(evidence)
-	w.w.put(evidenceKey(rec.EvidenceSHA256), evidence)
+	w.keepEvidence(&rec)
 	entry := record.ReplayEntry{Record: id, Tx: w.opened.Hash, First: now}
 	if err := w.w.write(record.ReplayEntryKey(w.result.ReplayKey), entry); err != nil {
 		return err
 	}
-	return w.write(&rec, kind)
+	return w.write(&rec, kind, w.watch())
 }
 
 // unfresh bounds an expiry by how far evidence that binds nothing recent can
@@ -199,26 +210,27 @@ func (x *run) freshness(reportData []byte) ([]byte, record.Freshness, error) {
 	return subject, record.Freshness{Kind: record.FreshnessBlock, Height: block.Height}, nil
 }
 
-// appraised writes the verdict into the record. Only canonical fields: no words
-// of the result's checks.
-func (w writing) appraised(rec *record.Record, fresh record.Freshness) {
+// verdict writes the verdict into the record. Only canonical fields: no words of
+// the result's checks.
+func (w writing) verdict(rec *record.Record) {
 	now, r := w.st.time.Time, w.result
 	if rec.Status != r.TCB.Status || rec.Tier != r.Tier || rec.State != record.Active {
 		rec.StatusSince = now
 	}
 	rec.State, rec.Tier, rec.BuildMode, rec.Status = record.Active, r.Tier, r.BuildMode, r.TCB.Status
-	rec.StatusReason, rec.LastAttested, rec.Freshness = record.ReasonAttested, now, fresh
-	rec.Attestations++
 	rec.ValidUntil = record.MillisOf(*r.ValidUntil)
 	rec.FMSPC, rec.Advisories, rec.TrustRoot = r.TCB.FMSPC, r.TCB.Advisories, *r.TrustRoot
+	rec.AppraisedWith, rec.WillChange = digestsOf(r.Endorsements), announced(r.Forecast)
 	if m := r.Measurement.SGXMeasurement; m != nil {
 		rec.MRSigner, rec.ISVProdID, rec.ISVSVN = m.MRSigner, m.ISVProdID, m.ISVSVN
 	}
-	rec.AppraisedWith = [][32]byte{}
-	for _, e := range r.Endorsements {
-		rec.AppraisedWith = append(rec.AppraisedWith, [32]byte(e.SHA256))
-	}
-	slices.SortFunc(rec.AppraisedWith, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// keepEvidence keeps the evidence that the record rests on.
+func (w writing) keepEvidence(rec *record.Record) {
+	evidence := w.opened.Tx.Submission.Evidence
+	rec.EvidenceSHA256 = sha256.Sum256(evidence)
+	w.w.put(evidenceKey(rec.EvidenceSHA256), evidence)
 }
 
 // list sets the registrar's listing. A full record gives up the oldest listing
@@ -274,7 +286,11 @@ func (w writing) keepKey(rec *record.Record) {
 }
 
 // write writes the record that evidence or a listing changed.
-func (w writing) write(rec *record.Record, kind record.EventKind) error {
+func (w writing) write(rec *record.Record, kind record.EventKind, watch *record.Watch) error {
 	w.out.Recorded = true
+	rec.Tx = w.opened.Hash
+	if err := w.keepWatch(rec, watch); err != nil {
+		return err
+	}
 	return w.save(rec, kind, w.opened.Hash)
 }

@@ -51,6 +51,8 @@ type run struct {
 	events [][]byte
 	// count is the number of the next event.
 	count uint64
+	// stirred: what was taken may change verdicts, so that all are judged again.
+	stirred bool
 }
 
 func (r *Registry) newRun(st *state, height uint64, use *usage) *run {
@@ -125,12 +127,12 @@ func (x *run) transaction(o *record.Opened) TxResult {
 	out := TxResult{Tx: o.Hash, Height: x.height}
 	kept := *x.st
 	use := x.use.clone()
-	outer, events, count := x.w, x.events, x.count
+	outer, events, count, stirred := x.w, x.events, x.count, x.stirred
 	x.w = outer.child()
 	err := x.execute(o, &out)
 	if err != nil {
 		out.Err = rats.AsError(err)
-		*x.st, x.w, x.events, x.count = kept, outer, events, count
+		*x.st, x.w, x.events, x.count, x.stirred = kept, outer, events, count, stirred
 		*x.use = use
 		out.Taken, out.Recorded = 0, false
 		return out
@@ -217,6 +219,7 @@ func (x *run) publish(tx *record.Transaction, out *TxResult) error {
 			if len(taken) == 0 {
 				shelf = shelf.clone()
 			}
+			x.stirred = x.stirred || shelf.stirs(o, x.st.time.Time)
 			if err := shelf.put(o.key, o.entry, e); err != nil {
 				return err
 			}

@@ -34,6 +34,10 @@ func (x *run) withdraw(o *record.Opened, out *TxResult) error {
 		return err
 	}
 	out.Recorded = true
+	rec.Tx = o.Hash
+	if err := x.rewatch(&rec); err != nil {
+		return err
+	}
 	return x.save(&rec, kind, o.Hash)
 }
 
@@ -71,24 +75,5 @@ func (x *run) withdrawRecord(rec *record.Record, signature []byte) error {
 	rec.State, rec.StatusReason, rec.StatusSince = record.Withdrawn, record.ReasonWithdrawn, now
 	rec.WithdrawnHeight, rec.WithdrawnAt = x.height, now
 	rec.Listings, rec.Expires = []record.Listing{}, min(rec.Expires, now)
-	return nil
-}
-
-// save writes a record that a transaction changed, and the event that tells of it.
-func (x *run) save(rec *record.Record, kind record.EventKind, tx record.TxHash) error {
-	rec.Height, rec.Tx = x.height, tx
-	if err := x.w.write(record.RecordKey(rec.ID), rec); err != nil {
-		return err
-	}
-	event, err := record.Marshal(record.Event{
-		Sequence: x.count, Kind: kind, Time: x.st.time.Time, Height: x.height, Tx: tx, Record: *rec,
-	})
-	if err != nil {
-		return err
-	}
-	x.w.put(eventKey(x.count), event)
-	x.w.put(historyKey(rec.ID, x.count), []byte{1})
-	x.events = append(slices.Clip(x.events), event)
-	x.count++
 	return nil
 }

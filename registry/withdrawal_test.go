@@ -102,6 +102,10 @@ func TestARecordThatNobodyListsAnyMoreHasExpired(t *testing.T) {
 	if len(rec.Listings) != 0 || rec.Expires > c.now || rec.StateAt(c.now) != record.Expired {
 		t.Errorf("%d listings, expires %v, %s", len(rec.Listings), rec.Expires.Time(), rec.StateAt(c.now))
 	}
+	c.block()
+	if rec, e := c.record(id), c.lastEvent(id); rec.State != record.Expired || e.Kind != record.RanOut || e.Tx != (record.TxHash{}) {
+		t.Errorf("%s, %s by %x", rec.State, e.Kind, e.Tx)
+	}
 	c.refused(c.withdrawal(key(1), id, nil), rats.Unauthorized, "does not list")
 	c.ok(c.submit(key(3), q))
 	if rec := c.record(id); rec.StateAt(c.now) != record.Active || len(rec.Listings) != 1 {

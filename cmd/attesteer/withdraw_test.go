@@ -144,12 +144,16 @@ func TestAnEnclaveWithdrawsItselfFromTheCommandLine(t *testing.T) {
 	})
 	t.Run("and who misuses it is told", func(t *testing.T) {
 		id := strings.Repeat("0", 64)
+		noKey := filepath.Join(t.TempDir(), "prose.pem")
+		if err := os.WriteFile(noKey, []byte("no key"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		for _, tt := range []struct {
 			code int
 			args []string
 		}{
 			{15, []string{id}}, {15, []string{id, "--key", raw}}, {2, []string{id, "--signature", "%"}},
-			{2, []string{id, "--key", raw, "--to-sign"}}, {14, []string{"12"}}, {14, []string{id, "--key", "withdraw_test.go"}},
+			{2, []string{id, "--key", raw, "--to-sign"}}, {14, []string{"12"}}, {14, []string{id, "--key", noKey}},
 		} {
 			args := append([]string{"enclaves", "withdraw", "--node", node}, tt.args...)
 			if code, _, stderr := command(t, args...); code != tt.code {
