@@ -45,7 +45,7 @@ func (g *Gateway) entries() []entry {
 // what a handler does about headers, such as conditions, concerns REST alone.
 func serve[I, O any](method string, op huma.Operation, handle func(context.Context, *I) (*O, error)) entry {
 	if method != "" {
-		op = marked(op, mark{method: method, order: parameterNames(reflect.TypeFor[I]())})
+		op = bind(op, binding{method: method, order: parameterNames(reflect.TypeFor[I]())})
 	}
 	return entry{method: method, register: func(api huma.API) { register(api, op, handle) }}
 }
@@ -57,17 +57,17 @@ func (g *Gateway) methodOnly(id, tag, summary string) huma.Operation {
 	return op
 }
 
-// mark is what an operation's Metadata hold about its method.
-type mark struct {
+// binding is what an operation's Metadata hold about its method.
+type binding struct {
 	method string
 	order  []string
 }
 
-// methodMark is the key of a mark.
-const methodMark = "method"
+// bindingKey is the key of a binding.
+const bindingKey = "method"
 
-func marked(op huma.Operation, m mark) huma.Operation {
-	all := map[string]any{methodMark: m}
+func bind(op huma.Operation, b binding) huma.Operation {
+	all := map[string]any{bindingKey: b}
 	for key, value := range op.Metadata {
 		all[key] = value
 	}
@@ -121,8 +121,8 @@ type twofold struct {
 
 // Handle implements [huma.Adapter].
 func (t twofold) Handle(op *huma.Operation, handle func(huma.Context)) {
-	if m, ok := op.Metadata[methodMark].(mark); ok {
-		t.rpc.add(&served{op: op, name: m.method, params: parametersOf(op, m.order, t.schemas), handle: handle})
+	if b, ok := op.Metadata[bindingKey].(binding); ok {
+		t.rpc.add(&served{op: op, name: b.method, params: parametersOf(op, b.order, t.schemas), handle: handle})
 	}
 	if !op.Hidden {
 		t.Adapter.Handle(op, handle)
