@@ -45,7 +45,6 @@ func (g *Gateway) describe() huma.API {
 	for _, e := range g.entries() {
 		e.register(api)
 	}
-	g.registerCompatible(api)
 	straighten(g.schemas.Map())
 	return api
 }

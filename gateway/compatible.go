@@ -82,17 +82,20 @@ type quoteInput struct {
 	}
 }
 
-func (g *Gateway) registerCompatible(api huma.API) {
-	g.registerEnvelope(api, g.compatible(http.MethodGet, "get_methods", "List the JSON-RPC methods"),
-		func(ctx context.Context) envelope { return g.envelopedCall(ctx, "rpc_methods") })
-	registerEnveloped(api, withToken(g.compatible(http.MethodPost, "forward_dcap_quote", "Have a DCAP quote verified and recorded")),
-		func(ctx context.Context, in *quoteInput) envelope {
-			return g.envelopedCall(ctx, "attesteer_forwardDcapQuote", in.Body.Quote, in.Body.URL)
-		})
-	registerEnveloped(api, withToken(g.compatible(http.MethodPost, "forward_ias_attestation_report", "Have an IAS report verified and recorded")),
-		func(ctx context.Context, in *quoteInput) envelope {
-			return g.envelopedCall(ctx, "attesteer_forwardIasAttestationReport", in.Body.Quote, in.Body.URL)
-		})
+func (g *Gateway) compatibleEntries() []entry {
+	forward := func(method string) func(context.Context, *quoteInput) envelope {
+		return func(ctx context.Context, in *quoteInput) envelope {
+			return g.envelopedCall(ctx, method, in.Body.Quote, in.Body.URL)
+		}
+	}
+	return []entry{
+		serveEnveloped(g.compatible(http.MethodGet, "get_methods", "List the JSON-RPC methods"),
+			func(ctx context.Context, _ *nothing) envelope { return g.envelopedCall(ctx, "rpc_methods") }),
+		serveEnveloped(withToken(g.compatible(http.MethodPost, "forward_dcap_quote", "Have a DCAP quote verified and recorded")),
+			forward("attesteer_forwardDcapQuote")),
+		serveEnveloped(withToken(g.compatible(http.MethodPost, "forward_ias_attestation_report", "Have an IAS report verified and recorded")),
+			forward("attesteer_forwardIasAttestationReport")),
+	}
 }
 
 func (g *Gateway) compatible(method, name, summary string) huma.Operation {
@@ -101,11 +104,11 @@ func (g *Gateway) compatible(method, name, summary string) huma.Operation {
 	return op
 }
 
-func (g *Gateway) registerEnvelope(api huma.API, op huma.Operation, handle func(context.Context) envelope) {
-	registerEnveloped(api, op, func(ctx context.Context, _ *nothing) envelope { return handle(ctx) })
+// serveEnveloped makes an entry of a handler whose errors are envelopes too.
+func serveEnveloped[I any](op huma.Operation, handle func(context.Context, *I) envelope) entry {
+	return entry{rest: op, register: func(api huma.API) { registerEnveloped(api, op, handle) }}
 }
 
-// registerEnveloped adds a call whose errors are envelopes too.
 func registerEnveloped[I any](api huma.API, op huma.Operation, handle func(context.Context, *I) envelope) {
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[envelope](), true, "")
 	op.Responses = map[string]*huma.Response{"default": {

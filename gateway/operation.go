@@ -15,12 +15,14 @@ import (
 // its name over JSON-RPC. From the table of them come both ways to call, the
 // description of REST and the documentation.
 type entry struct {
+	// rest describes the call; a Hidden one REST does not serve.
+	rest huma.Operation
 	// method is the name over JSON-RPC; empty where there is none.
 	method   string
 	register func(huma.API)
 }
 
-// entries is the table of the API proper.
+// entries is the table of the API.
 func (g *Gateway) entries() []entry {
 	return slices.Concat(
 		g.evidenceEntries(),
@@ -34,6 +36,7 @@ func (g *Gateway) entries() []entry {
 		g.lightEntries(),
 		g.tokenEntries(),
 		g.probeEntries(),
+		g.compatibleEntries(),
 	)
 }
 
@@ -47,7 +50,7 @@ func serve[I, O any](method string, op huma.Operation, handle func(context.Conte
 	if method != "" {
 		op = bind(op, binding{method: method, order: parameterNames(reflect.TypeFor[I]())})
 	}
-	return entry{method: method, register: func(api huma.API) { register(api, op, handle) }}
+	return entry{rest: op, method: method, register: func(api huma.API) { register(api, op, handle) }}
 }
 
 // methodOnly describes an operation that REST does not serve, for [serve].
