@@ -17,6 +17,10 @@ help: ## list the targets
 run: build ## start a development network, attest a simulated enclave, say what to try next
 	./bin/attesteer serve --network dev --home .attesteer --demo
 
+.PHONY: network
+network: build ## start four validators and a full node on this machine, and show that they agree
+	@./packaging/network ./bin/attesteer .attesteer-network
+
 .PHONY: build
 build: ## build bin/attesteer
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/attesteer ./cmd/attesteer
@@ -66,17 +70,14 @@ wasm: ## build bin/attesteer.wasm, for browsers and Node, and hold it to its siz
 	GOOS=js GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -o bin/attesteer.wasm ./cmd/attesteer-wasm
 	$(GO) test -run '^TestVerificationFitsABrowser' -v .
 
-.PHONY: generate
-generate: ## write generated files anew
-	$(GO) generate ./...
-
 .PHONY: tidy
-tidy: ## format, and tidy the three modules
+tidy: ## write generated files anew, format, and tidy the three modules
+	$(GO) generate ./...
 	gofmt -w .
 	$(GO) mod tidy
 	cd differential && $(GO) mod tidy
 	cd tools && $(GO) mod tidy
 
 .PHONY: clean
-clean: ## remove what was built, and the development network's home
-	rm -rf bin dist .attesteer
+clean: ## remove what was built, and the homes of `make run` and `make network`
+	rm -rf bin dist .attesteer .attesteer-network

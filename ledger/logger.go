@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cometbft/cometbft/libs/log"
@@ -23,6 +24,9 @@ const levelTrace = slog.LevelDebug - 4
 type engineLog struct {
 	to    *slog.Logger
 	quiet *atomic.Bool
+	// peers: it is the part that talks to peers, and its errors are theirs: that
+	// they come and go, or send what cannot be meant.
+	peers bool
 }
 
 var _ log.Logger = engineLog{}
@@ -32,15 +36,24 @@ func (l engineLog) Info(msg string, keyvals ...any)  { l.write(slog.LevelDebug, 
 
 func (l engineLog) Error(msg string, keyvals ...any) {
 	level := slog.LevelError
-	if l.quiet.Load() {
+	switch {
+	case l.quiet.Load():
 		level = slog.LevelDebug
+	case l.peers:
+		level = slog.LevelWarn
 	}
 	l.write(level, msg, keyvals)
 }
 
 // With returns a logger that adds keyvals to every message.
 func (l engineLog) With(keyvals ...any) log.Logger {
-	return engineLog{to: slog.New(l.to.Handler().WithAttrs(attributes(keyvals))), quiet: l.quiet}
+	out := engineLog{to: slog.New(l.to.Handler().WithAttrs(attributes(keyvals))), quiet: l.quiet, peers: l.peers}
+	for i := 0; i+1 < len(keyvals); i += 2 {
+		if keyvals[i] == "module" {
+			out.peers = slices.Contains([]any{"p2p", "pex", "blocksync"}, keyvals[i+1])
+		}
+	}
+	return out
 }
 
 func (l engineLog) write(level slog.Level, msg string, keyvals []any) {

@@ -40,7 +40,7 @@ func TestStructuresAreNotPrintedFieldByField(t *testing.T) {
 func TestTheEnginesErrorsAreErrorsUntilItStops(t *testing.T) {
 	var out bytes.Buffer
 	l := logTo(&out, slog.LevelInfo)
-	child := l.With("module", "p2p")
+	child := l.With("module", "consensus")
 	l.Info("one step down")
 	if out.Len() > 0 {
 		t.Errorf("info is shown as such: %q", &out)
@@ -54,5 +54,17 @@ func TestTheEnginesErrorsAreErrorsUntilItStops(t *testing.T) {
 	child.Error("closing")
 	if out.Len() > 0 {
 		t.Errorf("said while stopping: %q", &out)
+	}
+}
+
+func TestPeersThatComeAndGoAreNoErrorsOfTheNode(t *testing.T) {
+	var out lockedBuffer
+	l := engineLog{to: slog.New(slog.NewTextHandler(&out, nil)), quiet: &atomic.Bool{}}
+	l.With("module", "p2p").With("peer", 1).Error("a peer went away")
+	l.With("module", "consensus").Error("a block is wrong")
+	for _, want := range []string{`level=WARN msg="a peer went away"`, `level=ERROR msg="a block is wrong"`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, &out)
+		}
 	}
 }
