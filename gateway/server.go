@@ -116,7 +116,10 @@ func (c ServerConfig) guard(handler http.Handler) http.Handler {
 		if r.TLS != nil && c.StrictTransport > 0 {
 			w.Header().Set("Strict-Transport-Security", transport)
 		}
+		// Answers are data; pages say for themselves what they may load.
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		w.Header().Set("Referrer-Policy", "no-referrer")
 		// A copy: the server looks at its own to see whether a body was left unread.
 		r = r.WithContext(r.Context())
 		r.RemoteAddr = c.callerBehind(r)

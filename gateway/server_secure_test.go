@@ -37,6 +37,8 @@ func TestOneSecurePortServesRESTPagesAndWebSockets(t *testing.T) {
 	c := p.client(t)
 	if resp, body := get(t, c, p.url()+"/v1/ledger"); resp.ProtoMajor != 2 || !strings.Contains(body, `"chain_id"`) {
 		t.Errorf("%s %s", resp.Proto, body)
+	} else if h := resp.Header; h.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") || h.Get("Cache-Control") == "" {
+		t.Errorf("%v", h)
 	}
 	if resp, body := get(t, c, p.url()+"/enclaves"); resp.StatusCode != 200 || body != "page /enclaves" {
 		t.Errorf("%d %s", resp.StatusCode, body)
