@@ -114,6 +114,12 @@ type Index interface {
 	List(ctx context.Context, filter record.Filter) (record.Page, error)
 }
 
+// Transactions finds what transactions did. It is safe for concurrent use.
+type Transactions interface {
+	// Transaction returns the event that a transaction made, or [rats.NotFound].
+	Transaction(ctx context.Context, tx record.TxHash) (record.Event, error)
+}
+
 // Source is where endorsements come from that the ledger lacks.
 type Source interface {
 	// Endorsements returns what the source holds for needs at a time.
@@ -168,6 +174,11 @@ type Config struct {
 	// Pool, ShieldingKey and PublicURL are what the compatible author_* methods
 	// stand on; those that lack theirs answer that they are unsupported.
 	Pool Pool
+	// Transactions answers for receipts that nobody else remembers; nil is none.
+	Transactions Transactions
+	// Receipts is the file that keeps the receipts of what waits for a block, and
+	// takes a Pool and Transactions; without it they end with the process.
+	Receipts string
 	// ShieldingKey is the one to which callers encrypt, of [client.ShieldingBits].
 	ShieldingKey *rsa.PrivateKey
 	// PublicURL is where the node can be reached from outside.
@@ -217,6 +228,8 @@ func (cfg Config) complete() (Config, error) {
 		return cfg, errors.New("gateway: ledger, registry, index and tokens are required")
 	case len(cfg.Key) != ed25519.PrivateKeySize:
 		return cfg, errors.New("gateway: the registrar's key is required")
+	case cfg.Receipts != "" && (cfg.Pool == nil || cfg.Transactions == nil):
+		return cfg, errors.New("gateway: a file of receipts takes a pool and transactions")
 	case cfg.EARLifetime != 0 && (cfg.EARLifetime < time.Second || cfg.EARLifetime > ear.MaxLifetime):
 		return cfg, errors.New("gateway: the lifetime of signed results is out of bounds")
 	}

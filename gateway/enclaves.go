@@ -70,12 +70,13 @@ func (g *Gateway) enclaveEntries() []entry {
 	read := func(path, id, summary string) huma.Operation {
 		return g.operation(http.MethodGet, "/v1/enclaves"+path, id, tag, summary)
 	}
+	proof := proofOperation(read("/{id}/proof", "get-proof", "Get the proof of a record, or of its absence"))
 	return []entry{
-		serve("registry.list", read("", "list-enclaves", "List recorded enclaves, newest first"), g.getList),
-		serve("registry.get", read("/{id}", "get-enclave", "Get a record"), g.getRecord),
-		serve("registry.history", read("/{id}/history", "get-history", "Get what happened to a record, newest last"), g.getHistory),
-		serve("registry.evidence", read("/{id}/evidence", "get-evidence", "Get the raw evidence of a record and the endorsements used"), g.getEvidence),
-		serve("registry.proof", proofOperation(read("/{id}/proof", "get-proof", "Get the proof of a record, or of its absence")), g.getProof),
+		serve("registry.list", g.validated(read("", "list-enclaves", "List recorded enclaves, newest first"), revalidated), g.getList),
+		serve("registry.get", g.validated(read("/{id}", "get-enclave", "Get a record"), revalidated), g.getRecord),
+		serve("registry.history", g.validated(read("/{id}/history", "get-history", "Get what happened to a record, newest last"), revalidated), g.getHistory),
+		serve("registry.evidence", g.validated(read("/{id}/evidence", "get-evidence", "Get the raw evidence of a record and the endorsements used"), revalidated), g.getEvidence),
+		serve("registry.proof", g.validated(proof, revalidated, "Accept"), g.getProof),
 	}
 }
 

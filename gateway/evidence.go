@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -27,18 +29,75 @@ type evidenceBody struct {
 }
 
 type evidenceInput struct {
-	Body evidenceBody
+	Prefer string `header:"Prefer" doc:"respond-async for a receipt instead of the verdict; wait=SECONDS for a receipt if the verdict takes longer, which it may for 45 at most"`
+	Body   evidenceBody
 }
 
 type evidenceOutput struct {
-	Body client.Recorded
+	Status            int
+	Location          string `header:"Location" hidden:"true"`
+	RetryAfter        string `header:"Retry-After" hidden:"true"`
+	PreferenceApplied string `header:"Preference-Applied" hidden:"true"`
+	Vary              string `header:"Vary" hidden:"true"`
+	// Body is a client.Recorded or a client.Receipt.
+	Body any
+}
+
+func recordedOutput(r *client.Recorded) *evidenceOutput {
+	return &evidenceOutput{Status: http.StatusCreated, Location: "/v1/enclaves/" + r.Record.ID, Vary: preferHeader, Body: *r}
 }
 
 func (g *Gateway) evidenceEntries() []entry {
 	op := withToken(g.operation(http.MethodPost, "/v1/evidence", "submit-evidence", "evidence", "Have evidence verified and recorded"))
 	op.DefaultStatus = http.StatusCreated
-	op.Description = "Answers once the block is committed. Evidence that was recorded before is a 409 of kind replayed, which names the record."
-	return []entry{serve("registry.submit", op, g.postEvidence)}
+	op.Description = "Answers once the block is committed. Evidence that was recorded before is a 409 of kind replayed, which names the record. " +
+		"A caller who prefers respond-async gets a receipt once the evidence passed what is checked before a block; what the rules refuse then is refused at once."
+	raw := g.operation(http.MethodGet, "/v1/evidence/{sha256}", "get-evidence-by-hash", "evidence", "Get the bytes of recorded evidence")
+	raw.Description = "By the evidence_sha256 of a record, as it is or was. What a hash names never changes: it may be kept for good."
+	raw.Responses = map[string]*huma.Response{"200": {
+		Description: "OK",
+		Content:     map[string]*huma.MediaType{bytesType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+	}}
+	return []entry{
+		serve("registry.submit", g.once(g.withReceipts(op)), g.postEvidence),
+		serve("", g.validated(raw, immutable), g.getEvidenceBytes),
+	}
+}
+
+// bytesType is the media type of what has none of its own.
+const bytesType = "application/octet-stream"
+
+type evidenceBytesInput struct {
+	SHA256 string `path:"sha256" doc:"of the evidence, 64 hex digits"`
+}
+
+type evidenceBytesOutput struct {
+	ContentType string `header:"Content-Type" hidden:"true"`
+	Body        []byte
+}
+
+func (g *Gateway) getEvidenceBytes(ctx context.Context, in *evidenceBytesInput) (*evidenceBytesOutput, error) {
+	sha, err := parseHash("sha256", in.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	b, err := g.cfg.Registry.Evidence(sha)
+	if err != nil {
+		return nil, g.fault(ctx, err)
+	}
+	return &evidenceBytesOutput{ContentType: bytesType, Body: b}, nil
+}
+
+// parseHash reads a SHA-256 in hex, as everywhere.
+func parseHash(name, text string) (sha [32]byte, err error) {
+	b, err := decodeHex(name, text)
+	if err != nil {
+		return sha, err
+	}
+	if len(b) != len(sha) {
+		return sha, rats.Errorf(rats.Malformed, "%s: %d hex digits, want %d", name, 2*len(b), 2*len(sha))
+	}
+	return [32]byte(b), nil
 }
 
 func (g *Gateway) postEvidence(ctx context.Context, in *evidenceInput) (*evidenceOutput, error) {
@@ -46,7 +105,16 @@ func (g *Gateway) postEvidence(ctx context.Context, in *evidenceInput) (*evidenc
 	if err != nil {
 		return nil, err
 	}
-	out, err := g.submitEvidence(ctx, s, rats.Format(value(in.Body.Format)))
+	wish := parsePrefer(in.Prefer)
+	submit := g.submitEvidence
+	if wish.receipt() && g.cfg.Pool != nil {
+		submit = g.enterEvidence
+	}
+	out, err := submit(ctx, s, rats.Format(value(in.Body.Format)))
+	if err == nil && out.receipt != nil {
+		g.log.LogAttrs(ctx, slog.LevelInfo, "evidence waits for a block", slog.String("tx", hex.EncodeToString(out.receipt.tx[:])))
+		return g.accepted(ctx, out.receipt, wish)
+	}
 	g.logSubmission(ctx, out, err)
 	if err != nil {
 		return nil, g.fault(ctx, err)
@@ -55,7 +123,7 @@ func (g *Gateway) postEvidence(ctx context.Context, in *evidenceInput) (*evidenc
 	if err != nil {
 		return nil, g.fault(ctx, err)
 	}
-	return &evidenceOutput{Body: *answer}, nil
+	return recordedOutput(answer), nil
 }
 
 // submission decodes a body.

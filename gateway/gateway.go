@@ -30,6 +30,9 @@ type Gateway struct {
 	began   time.Time
 	feed    *feed
 	streams *streams
+	// attempts are the calls that came with an Idempotency-Key.
+	attempts *attempts
+	receipts *receipts
 }
 
 var _ http.Handler = (*Gateway)(nil)
@@ -45,11 +48,20 @@ func New(cfg Config) (*Gateway, error) {
 		limiter: newLimiter(cfg.Rate, cfg.Now), supplied: newSupplied(cfg.Now),
 		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(), farewell: newFarewell(),
 		feed: newFeed(cfg.Registry), streams: newStreams(cfg.Streams),
+		attempts: newAttempts(cfg.Now),
 	}
 	g.rpc, g.schemas = newRPC(g), newSchemas()
 	g.api = g.describe()
+	if g.receipts, err = openReceipts(g); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
+
+// Close ends what goes on when nobody is served any more, and has nothing to do
+// with who is. What waits for a block then goes on where the file of receipts is
+// read the next time.
+func (g *Gateway) Close() error { return g.receipts.shut() }
 
 // ServeHTTP implements [http.Handler].
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -136,6 +148,9 @@ func (g *Gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 		// Every body is JSON here, whatever the caller labels it: curl's -d says
 		// that it is a form. What is not JSON is malformed, which says more.
 		r.Header.Set("Content-Type", jsonType)
+	}
+	if wishes := r.Header[preferHeader]; len(wishes) > 1 {
+		r.Header.Set(preferHeader, strings.Join(wishes, ", ")) // RFC 9110 section 5.3
 	}
 	h, pattern := g.mux.Handler(r)
 	if pattern != "" {

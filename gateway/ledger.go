@@ -26,7 +26,7 @@ func (g *Gateway) ledgerEntries() []entry {
 	challenge := g.operation(http.MethodGet, "/v1/challenge", "get-challenge", tag, "Get a recent block to bind evidence to")
 	challenge.Description = "Evidence whose report data end in the hash, while it is recent, counts as fresh."
 	return []entry{
-		serve("registry.ledger", g.operation(http.MethodGet, "/v1/ledger", "get-ledger", tag, "Get where the ledger stands"), g.getLedger),
+		serve("registry.ledger", g.validated(g.operation(http.MethodGet, "/v1/ledger", "get-ledger", tag, "Get where the ledger stands"), revalidated), g.getLedger),
 		serve("registry.challenge", challenge, g.getChallenge),
 	}
 }

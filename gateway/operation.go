@@ -2,6 +2,8 @@
 
 package gateway
 
+//go:generate go test -run=TestTheDocumentationIsOfWhatIsServed . -update
+
 import (
 	"context"
 	"reflect"
@@ -26,6 +28,7 @@ type entry struct {
 func (g *Gateway) entries() []entry {
 	return slices.Concat(
 		g.evidenceEntries(),
+		g.receiptEntries(),
 		g.appraisalEntries(),
 		g.keySetEntries(),
 		g.enclaveEntries(),

@@ -32,7 +32,14 @@ const (
 type submitted struct {
 	tx     []byte
 	result registry.TxResult
+	// receipt is not nil while the transaction waits for its block, and there is no
+	// result.
+	receipt *receipt
 }
+
+// taker has the ledger take evidence, with endorsements that go along. What the
+// rules refuse is a *refusedTx.
+type taker func(ctx context.Context, items []rats.Endorsement, s *record.Submission) (*submitted, error)
 
 // now is the ledger's clock: this node's, shifted as the genesis says, and
 // never behind the last block.
@@ -50,12 +57,23 @@ func (g *Gateway) now() time.Time {
 // refuse is a *refusedTx.
 func (g *Gateway) submitEvidence(ctx context.Context, s record.Submission, format rats.Format) (*submitted, error) {
 	began := g.cfg.Now()
-	out, err := g.decideEvidence(ctx, s, format)
+	out, err := g.decideEvidence(ctx, s, format, g.deciding)
 	g.meterSubmission(began, out, err)
 	return out, err
 }
 
-func (g *Gateway) decideEvidence(ctx context.Context, s record.Submission, format rats.Format) (*submitted, error) {
+// enterEvidence is submitEvidence for a caller who is content with a receipt: it
+// returns one as soon as the evidence passed what is checked before a block.
+func (g *Gateway) enterEvidence(ctx context.Context, s record.Submission, format rats.Format) (*submitted, error) {
+	began := g.cfg.Now()
+	out, err := g.decideEvidence(ctx, s, format, g.entering(began))
+	if err != nil || out.receipt == nil { // else it is counted once it is decided
+		g.meterSubmission(began, out, err)
+	}
+	return out, err
+}
+
+func (g *Gateway) decideEvidence(ctx context.Context, s record.Submission, format rats.Format, take taker) (*submitted, error) {
 	if err := checkEvidence(s.Evidence, format); err != nil {
 		return nil, err
 	}
@@ -70,16 +88,16 @@ func (g *Gateway) decideEvidence(ctx context.Context, s record.Submission, forma
 	defer cancel()
 	wanted := fmt.Sprintf("%v", needs)
 	if g.supplied.fresh(wanted) {
-		out, err := g.submit(ctx, nil, &s)
+		out, err := take(ctx, nil, &s)
 		if !undecided(err) {
 			return out, err
 		}
 		g.supplied.forget(wanted) // something lapsed since
 	}
 	lacks := g.lacking(ctx, needs)
-	out, err := g.submitWith(ctx, lacks, &s)
+	out, err := g.submitWith(ctx, lacks, &s, take)
 	if undecided(err) && g.cfg.Vendor != nil {
-		out, err = g.submitFetched(ctx, needs, lacks, &s, err)
+		out, err = g.submitFetched(ctx, needs, lacks, &s, take, err)
 	}
 	if err == nil {
 		g.supplied.remember(wanted)
@@ -126,7 +144,7 @@ func (g *Gateway) lacking(ctx context.Context, needs []attesteer.Need) []rats.En
 // submitWith submits evidence in one transaction with the endorsements that the
 // ledger lacks. What has no room there goes before it in transactions of its
 // own, whose refusal is no fault of the evidence's.
-func (g *Gateway) submitWith(ctx context.Context, lacks []rats.Endorsement, s *record.Submission) (*submitted, error) {
+func (g *Gateway) submitWith(ctx context.Context, lacks []rats.Endorsement, s *record.Submission, take taker) (*submitted, error) {
 	batches := pack(lacks)
 	var along []rats.Endorsement
 	if n := len(batches); n > 0 && sizeOf(batches[n-1]...) <= txRoom {
@@ -137,7 +155,12 @@ func (g *Gateway) submitWith(ctx context.Context, lacks []rats.Endorsement, s *r
 			g.log.LogAttrs(ctx, slog.LevelWarn, "endorsements were refused", attrError(err))
 		}
 	}
-	return g.submit(ctx, along, s)
+	return take(ctx, along, s)
+}
+
+// deciding is the taker that waits for the block.
+func (g *Gateway) deciding(ctx context.Context, items []rats.Endorsement, s *record.Submission) (*submitted, error) {
+	return g.submit(ctx, items, s)
 }
 
 // submit has the ledger decide about endorsements and evidence.
@@ -148,27 +171,39 @@ func (g *Gateway) submit(ctx context.Context, items []rats.Endorsement, s *recor
 // decide signs one transaction of the given content, in the name of its
 // caller's registrar, and has the ledger decide about it.
 func (g *Gateway) decide(ctx context.Context, tx record.Transaction) (*submitted, error) {
-	tx.Version, tx.ChainID = record.TransactionVersion, g.cfg.Registry.ChainID()
-	tx.NotAfter = record.MillisOf(g.now().Add(txLife))
-	if _, err := rand.Read(tx.Nonce[:]); err != nil {
-		return nil, rats.Errorf(rats.Internal, "nonce: %w", err)
-	}
-	key, err := g.signingKey(ctx)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := record.Sign(key, tx)
+	signed, _, err := g.sign(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
 	result, err := g.cfg.Ledger.Submit(ctx, signed)
-	if err != nil {
-		return nil, err
+	return outcomeOf(signed, result, err)
+}
+
+// sign signs a transaction of the given content, and returns it with the end of
+// its time.
+func (g *Gateway) sign(ctx context.Context, tx record.Transaction) ([]byte, record.Millis, error) {
+	tx.Version, tx.ChainID = record.TransactionVersion, g.cfg.Registry.ChainID()
+	tx.NotAfter = record.MillisOf(g.now().Add(txLife))
+	if _, err := rand.Read(tx.Nonce[:]); err != nil {
+		return nil, 0, rats.Errorf(rats.Internal, "nonce: %w", err)
 	}
-	if result.Err != nil {
+	key, err := g.signingKey(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	signed, err := record.Sign(key, tx)
+	return signed, tx.NotAfter, err
+}
+
+// outcomeOf is what became of a transaction.
+func outcomeOf(tx []byte, result registry.TxResult, err error) (*submitted, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case result.Err != nil:
 		return nil, &refusedTx{result}
 	}
-	return &submitted{tx: signed, result: result}, nil
+	return &submitted{tx: tx, result: result}, nil
 }
 
 // pack divides endorsements, in their order, into parts that each leave room in

@@ -20,7 +20,7 @@ import (
 // checked before anybody looked for endorsements, so nobody can have it asked
 // for platforms that do not exist.
 func (g *Gateway) submitFetched(
-	ctx context.Context, needs []attesteer.Need, lacks []rats.Endorsement, s *record.Submission, err error,
+	ctx context.Context, needs []attesteer.Need, lacks []rats.Endorsement, s *record.Submission, take taker, err error,
 ) (*submitted, error) {
 	items, short := g.cfg.Vendor.Endorsements(ctx, needs, g.now())
 	if short != nil {
@@ -30,7 +30,7 @@ func (g *Gateway) submitFetched(
 	lacks = g.cfg.Registry.LacksAt(record.MillisOf(g.cfg.Now()), append(items, lacks...))
 	var out *submitted
 	if len(items) > 0 && len(lacks) > 0 {
-		out, err = g.submitWith(ctx, lacks, s)
+		out, err = g.submitWith(ctx, lacks, s, take)
 	}
 	if undecided(err) && short != nil {
 		return nil, withShortage(err, short)

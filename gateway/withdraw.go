@@ -31,7 +31,7 @@ func (g *Gateway) withdrawalEntries() []entry {
 		"The key is the one that the report data hold (Ed25519, followed by zeros) or the one that they are the hash of, " +
 		"if it came as runtime_data (SubjectPublicKeyInfo, DER or PEM): Ed25519, ECDSA P-256 with SHA-256 or P-384 with SHA-384 (ASN.1), " +
 		"RSA PSS or PKCS #1 v1.5 with SHA-256. Answers once the block is committed."
-	return []entry{serve("registry.withdraw", op, g.deleteRecord)}
+	return []entry{serve("registry.withdraw", g.once(op), g.deleteRecord)}
 }
 
 func (g *Gateway) deleteRecord(ctx context.Context, in *withdrawInput) (*enclaveOutput, error) {
