@@ -106,7 +106,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request, f *follower) {
 			_ = g.fault(r.Context(), fault)
 			break
 		}
-		if err = s.events(found); err != nil {
+		if err = s.events(found, f, rest); err != nil {
 			break
 		}
 		select {
@@ -154,6 +154,8 @@ type eventStream struct {
 	b       bytes.Buffer
 	// written is the place that the reader knows.
 	written string
+	// present: all events that there were have been looked at.
+	present bool
 }
 
 // begin says when to ask again, and from where: who is cut off before the first
@@ -163,8 +165,15 @@ func (s *eventStream) begin() error {
 	return s.flush()
 }
 
-// events writes events, each as soon as it is there.
-func (s *eventStream) events(all []*happening) error {
+// events writes what a follower found. Where there is no rest for the first
+// time, it says how far that was: then the past is told.
+func (s *eventStream) events(all []*happening, f *follower, rest bool) error {
+	if !rest && !s.present {
+		s.present = true
+		if place := f.place(); place != s.written {
+			return s.beat(place)
+		}
+	}
 	if len(all) == 0 {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,14 @@ func TestAStreamSaysHowFarItIsWhereNothingMatches(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+func TestAStreamSaysWhenThePastIsTold(t *testing.T) {
+	_, url := serveStreams(t, following(t, newEventLog(3*eventsAtOnce), nil))
+	r := listenTo(t, url+"?after=start&tee=tdx")
+	if told := r.next(); told.id != strconv.Itoa(3*eventsAtOnce-1) || told.data != "" {
+		t.Errorf("%+v", told)
 	}
 }
 
