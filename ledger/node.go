@@ -197,6 +197,7 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 			return err
 		},
 	})
+	go n.watchConsensus()
 	return n, nil
 }
 
