@@ -26,7 +26,10 @@ every piece of evidence itself and serves the whole API.
 A node that stands alone needs none of this: see "attesteer serve".`,
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.ledgerInitCommand(), a.ledgerJoinCommand(), a.ledgerStartCommand(), a.ledgerStatusCommand(), a.ledgerFollowCommand())
+	cmd.AddCommand(
+		a.ledgerInitCommand(), a.ledgerJoinCommand(), a.ledgerStartCommand(), a.ledgerStatusCommand(),
+		a.ledgerExportCommand(), a.ledgerFollowCommand(),
+	)
 	return cmd
 }
 

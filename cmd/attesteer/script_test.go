@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -21,6 +22,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SEED", seed(t))
 			env.Setenv("VECTORS", vectors())
 			env.Setenv("HOME", env.WorkDir)
+			for i, p := range ports(t, 5) {
+				env.Setenv("PORT"+strconv.Itoa(i), p)
+			}
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
@@ -30,6 +34,25 @@ func TestScripts(t *testing.T) {
 			"code": exitCode,
 		},
 	})
+}
+
+// ports returns as many that are free, for nodes that have to know each other's.
+func ports(t *testing.T, n int) []string {
+	t.Helper()
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() //nolint:errcheck // nothing was sent
+		_, p, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // exitCode runs a command and demands its exit code: code N attesteer ARGS…
