@@ -161,6 +161,7 @@ func twins(t *testing.T, h *house, raw []byte, id string) []twin {
 		{"registry.get", `["` + none + `"]`, "GET", "/v1/enclaves/" + none, ""},
 		{"registry.history", `["` + id + `"]`, "GET", "/v1/enclaves/" + id + "/history", ""},
 		{"registry.evidence", `{"\u0069d":"` + id + `"}`, "GET", "/v1/enclaves/" + id + "/evidence", ""},
+		{"registry.receipt", `["` + none + `"]`, "GET", "/v1/receipts/" + none, ""},
 		{"registry.proof", `{"id":"` + id + `"}`, "GET", "/v1/enclaves/" + id + "/proof", ""},
 		{"registry.proof", `["` + none + `"]`, "GET", "/v1/enclaves/" + none + "/proof", ""},
 		{"registry.submit", evidenceJSON(raw), "POST", "/v1/evidence", evidenceJSON(raw)}, // replayed

@@ -150,9 +150,15 @@ func open(t testing.TB, network string, change func(*ledger.Config, *gateway.Con
 	})
 	gc.Chain, gc.CheckpointKey = chain{h.node}, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	gc.Ledger, gc.Registry, gc.Index, gc.Pool = adapter{h.node}, h.node.Registry(), index, pool{h.node}
+	gc.Transactions = index
 	if h.gateway, err = gateway.New(gc); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := h.gateway.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	h.url = serve(t, gateway.Server(h.gateway))
 	return h
 }

@@ -49,8 +49,9 @@ func bodies() []string {
 // not say so.
 func nullable() map[string][]string {
 	return map[string][]string{
-		"Result":  {"kind", "tcb", "runtime_data"},
-		"Enclave": {"will_change"},
+		"Result":   {"kind", "tcb", "runtime_data"},
+		"Recorded": {"result"},
+		"Enclave":  {"will_change"},
 	}
 }
 

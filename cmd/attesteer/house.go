@@ -101,6 +101,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		Network: f.network, Logger: logger, Version: version().version,
 		Meter: h.meter, Watch: h.watch, ReadyNeedsEndorsements: f.monitor.needsEndorsements,
 		Chain: chainOf{h.node}, CheckpointKey: checkpoints,
+		Transactions: h.index, Receipts: filepath.Join(home, "data", "receipts"),
 		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
 		EAR: keys, EARLifetime: f.earLifetime,
 		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
@@ -128,6 +129,9 @@ func (h *house) close() error {
 		h.refreshed()
 	}
 	h.services.Close()
+	if h.gateway != nil {
+		errs = append(errs, h.gateway.Close())
+	}
 	if h.saveUse != nil {
 		errs = append(errs, h.saveUse())
 	}
