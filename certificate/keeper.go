@@ -134,13 +134,13 @@ func (k *Keeper) Warnings(now time.Time) []string {
 	var out []string
 	leaf := k.Leaf()
 	if err := inTime(leaf, now); err != nil {
-		out = append(out, "clients refuse the certificate: "+err.Error())
+		out = append(out, err.Error())
 	}
 	if len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0 {
-		out = append(out, "clients refuse the certificate: it has no subject alternative names (RFC 9525 section 2)")
+		out = append(out, "it has no subject alternative names (RFC 9525 section 2)")
 	}
 	if leaf.IsCA {
-		out = append(out, "the certificate is an authority's: whoever has its key can vouch for any name with those who trust it")
+		out = append(out, "it is an authority's: whoever has its key can vouch for any name with those who trust it")
 	}
 	return out
 }

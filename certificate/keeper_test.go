@@ -196,7 +196,7 @@ func TestConnectionsThatAreOpenOutliveAReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	go echo(l)
 	roots := x509.NewCertPool()
 	roots.AddCert(p.ca.cert)
@@ -206,7 +206,7 @@ func TestConnectionsThatAreOpenOutliveAReload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { conn.Close() })
+		t.Cleanup(func() { _ = conn.Close() })
 		return conn
 	}
 	old := dial()

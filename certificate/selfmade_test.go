@@ -176,7 +176,7 @@ func TestClientsTrustByPinByAuthorityOrByBoth(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err == nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 	}
 }
@@ -190,7 +190,7 @@ func show(t testing.TB, k *certificate.Keeper) string {
 	}
 	server := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { _ = server.Close() })
 	return l.Addr().String()
 }
 
@@ -207,7 +207,7 @@ func TestAPinIsHeldAgainstResumedSessionsToo(t *testing.T) {
 		if err != nil {
 			return false, err
 		}
-		resp.Body.Close()
+		_ = resp.Body.Close()
 		return resp.TLS.DidResume, nil
 	}
 	if _, err := get(certificate.PinOf(k.Leaf())); err != nil {

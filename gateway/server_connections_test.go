@@ -79,7 +79,7 @@ func TestConnectionsAreBoundedInTotal(t *testing.T) {
 			if _, err := io.ReadFull(conn, b); err != nil || string(b) != "HTTP/1.1 200 OK" {
 				t.Errorf("%q %v", b, err)
 			}
-			conn.Close()
+			_ = conn.Close()
 		}
 		await(t, "their places are free", func() bool { return p.listener.Open() == 0 })
 		if _, said := get(t, p.client(t), p.url()); said != "open" {
@@ -117,7 +117,7 @@ func (p *port) from(t testing.TB, address string) net.Conn {
 	if err != nil {
 		t.Skipf("this machine has not all of 127.0.0.0/8: %v", err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestPlacesAreGivenBackHoweverAConnectionEnds(t *testing.T) {
 				_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 				ended(t, conn)
 			}
-			conn.Close()
+			_ = conn.Close()
 		}
 		await(t, "all places are free", func() bool { return p.listener.Open() == 0 && p.listener.Idle() == 0 })
 	}
@@ -176,7 +176,7 @@ func TestRequestsAtOnceOnOneConnectionAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func hops(t testing.TB, c gateway.ServerConfig, header http.Header) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -289,7 +289,7 @@ func TestTheRateOfAnAddressIsThatOfTheCallerBehindAProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close()
+		_ = resp.Body.Close()
 		return resp.StatusCode
 	}
 	for _, caller := range []string{"203.0.113.1", "203.0.113.2", "2001:db8::1"} {

@@ -48,7 +48,7 @@ func TestOneSecurePortServesRESTPagesAndWebSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
+	_ = resp.Body.Close()
 	if err != nil || !strings.Contains(string(b), `"result":"attesteer"`) {
 		t.Errorf("%s %v", b, err)
 	}
@@ -100,7 +100,7 @@ func TestOneSecurePortServesRESTPagesAndWebSockets(t *testing.T) {
 			}
 			var problem struct{ Kind string }
 			err = json.NewDecoder(resp.Body).Decode(&problem)
-			resp.Body.Close()
+			_ = resp.Body.Close()
 			if resp.StatusCode != http.StatusForbidden || problem.Kind != "unauthorized" || err != nil {
 				t.Errorf("%v: %d %v %v", header, resp.StatusCode, problem, err)
 			}
@@ -120,7 +120,7 @@ func TestAStopEndsWebSocketsAndStreamsOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stream.Body.Close()
+	defer func() { _ = stream.Body.Close() }()
 	if kind := stream.Header.Get("Content-Type"); stream.StatusCode != 200 || !strings.HasPrefix(kind, "text/event-stream") {
 		t.Fatalf("%d %s", stream.StatusCode, kind)
 	}

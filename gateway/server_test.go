@@ -93,7 +93,7 @@ func (p *port) dial(t testing.TB, plain bool) net.Conn {
 	if p.secure && !plain {
 		conn = tls.Client(conn, certificate.ClientConfig([]certificate.Pin{p.pin}, nil))
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func get(t testing.TB, c *http.Client, url string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestOnePortSpeaksHTTP2AndHTTP11AndSendsPlainCallersAway(t *testing.T) {
 	ancient := certificate.ClientConfig([]certificate.Pin{p.pin}, nil)
 	ancient.MinVersion, ancient.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	if conn, err := tls.Dial("tcp", p.address, ancient); err == nil {
-		conn.Close()
+		_ = conn.Close()
 		t.Error("TLS 1.1 is spoken")
 	}
 	unsafe := stand(t, gateway.ServerConfig{StrictTransport: time.Hour}, fine, false)
@@ -249,7 +249,7 @@ func TestRequestsThatAreTooLargeAreAnsweredSo(t *testing.T) {
 				continue
 			}
 			b, _ := io.ReadAll(resp.Body)
-			resp.Body.Close()
+			_ = resp.Body.Close()
 			if resp.StatusCode != c.status || resp.Header.Get("X-Content-Type-Options") != "nosniff" && c.status != 431 {
 				t.Errorf("%s: %d %v", name, resp.StatusCode, resp.Header)
 			}
@@ -279,7 +279,7 @@ func TestWhoSendsABodyTooSlowlyIsDropped(t *testing.T) {
 		result := make(chan error, 1)
 		p := stand(t, gateway.ServerConfig{Stall: 200 * time.Millisecond}, reading(result), secure)
 		body, w := io.Pipe()
-		defer w.Close()
+		defer func() { _ = w.Close() }()
 		go drip(w, "x")
 		req, err := http.NewRequest(http.MethodPost, p.url(), body)
 		if err != nil {
@@ -288,7 +288,7 @@ func TestWhoSendsABodyTooSlowlyIsDropped(t *testing.T) {
 		req.ContentLength = 1 << 20
 		resp, err := p.client(t).Do(req)
 		if err == nil {
-			resp.Body.Close()
+			_ = resp.Body.Close()
 			if resp.StatusCode != http.StatusRequestTimeout {
 				t.Errorf("status %d", resp.StatusCode)
 			}
@@ -325,7 +325,7 @@ func TestWhoTakesAnAnswerTooSlowlyIsDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
+		defer func() { _ = resp.Body.Close() }()
 		select {
 		case err := <-result:
 			if err == nil {
@@ -358,7 +358,7 @@ func TestWorkThatTakesLongerThanAStallIsNotCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			b, err := io.ReadAll(resp.Body)
-			resp.Body.Close()
+			_ = resp.Body.Close()
 			if err != nil || string(b) != "hello" {
 				t.Errorf("%q %v", b, err)
 			}
@@ -383,7 +383,7 @@ func TestAStreamMayBeSilentForLongerThanAStall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
+		defer func() { _ = resp.Body.Close() }()
 		lines := bufio.NewScanner(resp.Body)
 		var got []string
 		for lines.Scan() {
@@ -413,7 +413,7 @@ func TestAStopFinishesWhatWasBegun(t *testing.T) {
 			}
 			var b bytes.Buffer
 			_, err = b.ReadFrom(resp.Body)
-			resp.Body.Close()
+			_ = resp.Body.Close()
 			answer <- fmt.Sprint(b.String(), err)
 		}()
 		<-begun
@@ -424,7 +424,7 @@ func TestAStopFinishesWhatWasBegun(t *testing.T) {
 		await(t, "the port is closed", func() bool {
 			conn, err := net.Dial("tcp", p.address)
 			if err == nil {
-				conn.Close()
+				_ = conn.Close()
 			}
 			return err != nil
 		})

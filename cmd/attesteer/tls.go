@@ -107,7 +107,7 @@ func watchCertificate(k *certificate.Keeper, logger *slog.Logger) (stop func()) 
 	signal.Notify(hangup, syscall.SIGHUP)
 	w := &certificateWatch{keeper: k, log: logger}
 	for _, warning := range k.Warnings(time.Now()) {
-		logger.LogAttrs(ctx, slog.LevelWarn, warning)
+		logger.LogAttrs(ctx, slog.LevelWarn, "clients may not take the certificate", slog.String("reason", warning))
 	}
 	w.look(ctx, time.Now(), false)
 	var done sync.WaitGroup
