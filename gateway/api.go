@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/token"
 )
 
@@ -154,29 +155,42 @@ func (a *answer) Unwrap() huma.Context { return a.requestContext }
 // anything of it is read.
 func (g *Gateway) guard(ctx huma.Context, next func(huma.Context)) {
 	a := &answer{requestContext: ctx}
-	call, overRPC := ctx.(*rpcContext)
+	err := g.admitCall(ctx)
+	if err == nil {
+		next(a)
+		return
+	}
+	p := problemOf(err)
+	if call, ok := ctx.(*rpcContext); ok {
+		call.problem = p
+		return
+	}
+	for name := range p.header {
+		ctx.SetHeader(name, p.header.Get(name))
+	}
+	// That the caller went away is no concern of ours.
+	_ = huma.WriteErr(g.api, a, p.Status, p.Detail)
+}
+
+// admitCall returns why a call is not let in, or has no form that huma could read.
+func (g *Gateway) admitCall(ctx huma.Context) error {
 	if n, ok := needOf(ctx.Operation()); ok {
 		err := g.permit(ctx.Context(), n)
 		decided(ctx.Context(), err)
 		if err != nil {
-			p := problemOf(err)
-			if overRPC {
-				call.problem = p
-				return
-			}
-			for name := range p.header {
-				ctx.SetHeader(name, p.header.Get(name))
-			}
-			// That the caller went away is no concern of ours.
-			_ = huma.WriteErr(g.api, a, p.Status, p.Detail)
-			return
+			return err
 		}
 	}
-	if overRPC && call.unread != nil {
-		call.problem = problemOf(call.unread)
-		return
+	if call, ok := ctx.(*rpcContext); ok {
+		return call.unread
 	}
-	next(a)
+	u := ctx.URL()
+	for name, values := range u.Query() {
+		if len(values) > 1 {
+			return rats.Errorf(rats.Malformed, "query.%.40s: given twice", name)
+		}
+	}
+	return nil
 }
 
 // outward is the last that sees an answer: it turns huma's own errors into

@@ -52,13 +52,13 @@ func (r *rpc) authorMethods() []method {
 		a.shield = newShield(r.g.cfg.ShieldingKey)
 	}
 	return []method{
-		{name: "attesteer_forwardIasAttestationReport", submits: true, call: forwardIASReport},
-		{name: "author_getShieldingKey", call: a.shieldingKey},
-		{name: "author_getUntrustedUrl", call: a.untrustedURL},
-		{name: "author_pendingExtrinsics", call: a.pendingExtrinsics},
-		{name: "author_pendingTrustedCallsFor", call: a.pendingTrustedCallsFor},
-		{name: "author_submitAndWatchExtrinsic", submits: true, call: a.submitAndWatch},
-		{name: "author_submitExtrinsic", submits: true, call: a.submit},
+		{name: "attesteer_forwardIasAttestationReport", submits: true, params: "report, url?", about: "Have an IAS report verified and recorded", call: forwardIASReport},
+		{name: "author_getShieldingKey", about: "The key to which callers encrypt", call: a.shieldingKey},
+		{name: "author_getUntrustedUrl", about: "Where the node can be reached", call: a.untrustedURL},
+		{name: "author_pendingExtrinsics", params: "shard, …", about: "What waits for a block", call: a.pendingExtrinsics},
+		{name: "author_pendingTrustedCallsFor", params: "shard, account", about: "What of the caller's own waits for a block", call: a.pendingTrustedCallsFor},
+		{name: "author_submitAndWatchExtrinsic", submits: true, params: "request", about: "Submit a transaction, and be told what becomes of it", call: a.submitAndWatch},
+		{name: "author_submitExtrinsic", submits: true, params: "request", about: "Submit a transaction", call: a.submit},
 	}
 }
 

@@ -50,9 +50,7 @@ func (g *Gateway) entries() []entry {
 // left out. The result is the body of O: a string where it is not JSON. So
 // what a handler does about headers, such as conditions, concerns REST alone.
 func serve[I, O any](method string, op huma.Operation, handle func(context.Context, *I) (*O, error)) entry {
-	if method != "" {
-		op = bind(op, binding{method: method, order: parameterNames(reflect.TypeFor[I]())})
-	}
+	op = bind(op, binding{method: method, order: parameterNames(reflect.TypeFor[I]())})
 	return entry{rest: op, method: method, register: func(api huma.API) { register(api, op, handle) }}
 }
 
@@ -63,7 +61,8 @@ func (g *Gateway) methodOnly(id, tag, summary string) huma.Operation {
 	return op
 }
 
-// binding is what an operation's Metadata hold about its method.
+// binding is what an operation's Metadata hold about its method, if it has one,
+// and the names of its parameters.
 type binding struct {
 	method string
 	order  []string
@@ -127,7 +126,7 @@ type twofold struct {
 
 // Handle implements [huma.Adapter].
 func (t twofold) Handle(op *huma.Operation, handle func(huma.Context)) {
-	if b, ok := op.Metadata[bindingKey].(binding); ok {
+	if b, ok := op.Metadata[bindingKey].(binding); ok && b.method != "" {
 		t.rpc.add(&served{op: op, name: b.method, params: parametersOf(op, b.order, t.schemas), handle: handle})
 	}
 	if !op.Hidden {

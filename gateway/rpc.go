@@ -25,7 +25,9 @@ type method struct {
 	name string
 	// submits: a token of that scope is needed, but on a development network.
 	submits bool
-	call    func(ctx context.Context, params []json.RawMessage) (any, error)
+	// params and about are for the documentation.
+	params, about string
+	call          func(ctx context.Context, params []json.RawMessage) (any, error)
 }
 
 // rpc serves the methods over every transport.
@@ -43,11 +45,11 @@ type rpc struct {
 func newRPC(g *Gateway) *rpc {
 	r := &rpc{g: g, methods: make(map[string]method), assign: make(assigner), sockets: newSockets()}
 	for _, m := range append([]method{
-		{name: "attesteer_forwardDcapQuote", submits: true, call: r.forwardDCAPQuote},
-		{name: "rpc_methods", call: r.names},
-		{name: "system_health", call: r.health},
-		{name: "system_name", call: constant("attesteer")},
-		{name: "system_version", call: constant(g.cfg.Version)},
+		{name: "attesteer_forwardDcapQuote", submits: true, params: "quote, url?", about: "Have a DCAP quote verified and recorded", call: r.forwardDCAPQuote},
+		{name: "rpc_methods", about: "List the compatible methods but this one", call: r.names},
+		{name: "system_health", about: "Whether the node takes part in its ledger", call: r.health},
+		{name: "system_name", about: "The word attesteer", call: constant("attesteer")},
+		{name: "system_version", about: "The node's version", call: constant(g.cfg.Version)},
 	}, r.authorMethods()...) {
 		r.methods[m.name] = m
 		r.assign[m.name] = r.handle(m)
