@@ -126,7 +126,7 @@ func (f *feed) remember(all []*happening) {
 
 func (f *feed) happening(e *record.Event) (*happening, error) {
 	h := &happening{Event: *e, json: sync.OnceValues(func() ([]byte, error) { return encodeEvent(e) })}
-	if e.Kind != record.Delisted {
+	if e.Kind != record.Delisted && e.Kind != record.WithdrawnByKey {
 		return h, nil
 	}
 	past, err := f.registry.History(e.Record.ID)

@@ -96,12 +96,16 @@ func TestAFilterSelectsWhatMatchesAllOfIt(t *testing.T) {
 	}
 	after := rec
 	after.Listings = []record.Listing{listing(other, "")}
+	bare := rec
+	bare.Listings = nil
 	l := newEventLog(0)
 	for _, e := range []record.Event{
 		{Kind: record.Recorded, Record: rec, Time: 10},
 		{Kind: record.Attested, Record: rec, Time: 60}, // the data that the verdict rests on has ended
 		{Kind: record.Delisted, Record: after, Time: 20},
 		{Kind: record.Attested, Record: after, Time: 30},
+		{Kind: record.WithdrawnByKey, Record: bare, Time: 40},
+		{Kind: record.Listed, Record: bare, Time: 50},
 		{Kind: record.Recorded, Record: record.Record{TEE: rats.TDX, State: record.Active, Tier: rats.Affirming, Status: rats.UpToDate}, Time: 1},
 	} {
 		l.append(e)
@@ -112,28 +116,28 @@ func TestAFilterSelectsWhatMatchesAllOfIt(t *testing.T) {
 		query EventQuery
 		want  string
 	}{
-		{EventQuery{}, "01234"},
-		{EventQuery{ID: id}, "0123"},
-		{EventQuery{ID: "0x" + strings.ToUpper(id)}, "0123"},
-		{EventQuery{Event: "recorded"}, "04"},
+		{EventQuery{}, "0123456"},
+		{EventQuery{ID: id}, "012345"},
+		{EventQuery{ID: "0x" + strings.ToUpper(id)}, "012345"},
+		{EventQuery{Event: "recorded"}, "06"},
 		{EventQuery{Event: "Delisted, attested"}, "123"},
-		{EventQuery{TEE: "TDX"}, "4"},
-		{EventQuery{Fingerprint: "f1f2"}, "0123"},
+		{EventQuery{TEE: "TDX"}, "6"},
+		{EventQuery{Fingerprint: "f1f2"}, "012345"},
 		{EventQuery{Fingerprint: "f1"}, ""},
-		{EventQuery{MRSigner: "05"}, "0123"},
-		{EventQuery{Signer: spaced}, "0123"},
-		{EventQuery{Status: "outofdate"}, "0123"},
-		{EventQuery{Tier: "affirming"}, "4"},
+		{EventQuery{MRSigner: "05"}, "012345"},
+		{EventQuery{Signer: spaced}, "012345"},
+		{EventQuery{Status: "outofdate"}, "012345"},
+		{EventQuery{Tier: "affirming"}, "6"},
 		{EventQuery{State: "undecided"}, "1"},
-		{EventQuery{State: "active", TEE: "sgx"}, "023"},
+		{EventQuery{State: "active", TEE: "sgx"}, "02345"},
 		{EventQuery{Registrar: hex.EncodeToString(mine[:])}, "012"},
-		{EventQuery{Registrar: hex.EncodeToString(other[:])}, "0123"},
+		{EventQuery{Registrar: hex.EncodeToString(other[:])}, "01234"},
 		{EventQuery{Registrar: hex.EncodeToString(mine[:]), Event: "delisted"}, "2"},
 		{EventQuery{URL: "https://one.example/x"}, "012"},
 		{EventQuery{URL: "https://one.example"}, ""},
 		{EventQuery{Query: "one.EXAMPLE"}, "012"},
-		{EventQuery{Query: "abc"}, "0123"},
-		{EventQuery{Query: "0xAB"}, "0123"},
+		{EventQuery{Query: "abc"}, "012345"},
+		{EventQuery{Query: "0xAB"}, "012345"},
 		{EventQuery{Query: "nothing"}, ""},
 	} {
 		f, err := g.follow(t.Context(), c.query, fromTheStart)
@@ -148,7 +152,7 @@ func TestAFilterSelectsWhatMatchesAllOfIt(t *testing.T) {
 		for _, h := range found {
 			got.WriteString(strconv.FormatUint(h.Sequence, 10))
 		}
-		if got.String() != c.want || f.next != 5 {
+		if got.String() != c.want || f.next != 7 {
 			t.Errorf("%+v: events %s, want %s; then %d", c.query, &got, c.want, f.next)
 		}
 	}
