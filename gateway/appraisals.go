@@ -7,7 +7,6 @@ import (
 	"context"
 	"net/http"
 	"reflect"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -46,8 +45,6 @@ type appraisalOutput struct {
 type appraiser struct {
 	registry Registry
 	verifier *attesteer.Verifier
-	// room holds as many appraisals as run at once.
-	room chan struct{}
 
 	mu sync.Mutex // guards what follows
 	// entries are the ledger's endorsements that parsed was made of.
@@ -58,7 +55,6 @@ type appraiser struct {
 func newAppraiser(r Registry) *appraiser {
 	return &appraiser{
 		registry: r, verifier: attesteer.NewVerifier(rememberedSignatures),
-		room: make(chan struct{}, runtime.NumCPU()),
 	}
 }
 
@@ -138,12 +134,11 @@ func (g *Gateway) policy(body policyBody, runtimeData []byte) (attesteer.Policy,
 // error of the call.
 func (g *Gateway) appraise(ctx context.Context, raw []byte, p attesteer.Policy) (*attesteer.Result, error) {
 	a := g.appraiser
-	select {
-	case a.room <- struct{}{}:
-		defer func() { <-a.room }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	done, err := g.turn(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer done()
 	en, err := a.endorsements()
 	if err != nil {
 		return nil, err

@@ -72,10 +72,10 @@ func (g *Gateway) enclaveEntries() []entry {
 	}
 	proof := proofOperation(read("/{id}/proof", "get-proof", "Get the proof of a record, or of its absence"))
 	return []entry{
-		serve("registry.list", g.validated(read("", "list-enclaves", "List recorded enclaves, newest first"), revalidated), g.getList),
-		serve("registry.get", g.validated(read("/{id}", "get-enclave", "Get a record"), revalidated), g.getRecord),
-		serve("registry.history", g.validated(read("/{id}/history", "get-history", "Get what happened to a record, newest last"), revalidated), g.getHistory),
-		serve("registry.evidence", g.validated(read("/{id}/evidence", "get-evidence", "Get the raw evidence of a record and the endorsements used"), revalidated), g.getEvidence),
+		serve("registry.list", g.inTurn(g.validated(read("", "list-enclaves", "List recorded enclaves, newest first"), revalidated)), g.getList),
+		serve("registry.get", g.inTurn(g.validated(read("/{id}", "get-enclave", "Get a record"), revalidated)), g.getRecord),
+		serve("registry.history", g.inTurn(g.validated(read("/{id}/history", "get-history", "Get what happened to a record, newest last"), revalidated)), g.getHistory),
+		serve("registry.evidence", g.inTurn(g.validated(read("/{id}/evidence", "get-evidence", "Get the raw evidence of a record and the endorsements used"), revalidated)), g.getEvidence),
 		serve("registry.proof", g.validated(proof, revalidated, "Accept"), g.getProof),
 	}
 }

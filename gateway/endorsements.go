@@ -49,7 +49,7 @@ func (g *Gateway) endorsementEntries() []entry {
 	push := g.forAnyone(g.operation(http.MethodPost, path, "push-endorsements", tag, "Publish vendors' signed statements on the ledger"))
 	push.Description = "Anyone may: what counts is the vendor's signature. What verifies is taken, also when it is stale; certificates of single platforms are not kept. When nothing was taken and nothing was known, the answer is a problem of the first refusal's kind."
 	return []entry{
-		serve("registry.endorsements", g.validated(g.operation(http.MethodGet, path, "list-endorsements", tag, "List the endorsements on the ledger"), revalidated), g.getEndorsements),
+		serve("registry.endorsements", g.inTurn(g.validated(g.operation(http.MethodGet, path, "list-endorsements", tag, "List the endorsements on the ledger"), revalidated)), g.getEndorsements),
 		serve("registry.publish", g.once(push), g.postEndorsements),
 	}
 }

@@ -60,7 +60,7 @@ func (g *Gateway) evidenceEntries() []entry {
 	}}
 	return []entry{
 		serve("registry.submit", g.once(g.withReceipts(op)), g.postEvidence),
-		serve("", g.validated(raw, immutable), g.getEvidenceBytes),
+		serve("", g.inTurn(g.validated(raw, immutable)), g.getEvidenceBytes),
 	}
 }
 

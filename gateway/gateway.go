@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"bytes"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -22,6 +23,7 @@ type Gateway struct {
 	schemas   huma.Registry
 	rpc       *rpc
 	limiter   *limiter
+	turns     *turns
 	supplied  *supplied
 	appraiser *appraiser
 	csrf      *http.CrossOriginProtection
@@ -45,7 +47,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		cfg: cfg, log: slog.New(named{cfg.Logger.Handler()}), mux: http.NewServeMux(), began: cfg.Now(),
-		limiter: newLimiter(cfg.Rate, cfg.Now), supplied: newSupplied(cfg.Now),
+		limiter: newLimiter(cfg.Rate, cfg.Now), turns: newTurns(), supplied: newSupplied(cfg.Now),
 		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(), farewell: newFarewell(),
 		feed: newFeed(cfg.Registry), streams: newStreams(cfg.Streams),
 		attempts: newAttempts(cfg.Now),
@@ -127,7 +129,45 @@ func (g *Gateway) servePage(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	g.cfg.Pages.ServeHTTP(w, r)
+	if isAsset(r.URL.Path) {
+		g.cfg.Pages.ServeHTTP(w, r) // it costs nothing to make
+		return
+	}
+	done, err := g.turn(r.Context())
+	if err != nil {
+		writeProblem(w, problemOf(err))
+		return
+	}
+	page := &page{header: w.Header()}
+	func() {
+		defer done()
+		g.cfg.Pages.ServeHTTP(page, r)
+	}()
+	page.write(w)
+}
+
+// page keeps an answer until it is whole.
+type page struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (p *page) Header() http.Header         { return p.header }
+func (p *page) Write(b []byte) (int, error) { return p.body.Write(b) }
+
+// WriteHeader implements [http.ResponseWriter].
+func (p *page) WriteHeader(status int) {
+	if p.status == 0 {
+		p.status = status
+	}
+}
+
+func (p *page) write(w http.ResponseWriter) {
+	if p.status != 0 {
+		w.WriteHeader(p.status)
+	}
+	_, _ = w.Write(p.body.Bytes()) // a caller that went away needs no answer
 }
 
 // isAPI reports whether a path is the REST API's, known or not.
