@@ -14,6 +14,7 @@ import (
 
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/simtee"
 )
 
@@ -148,6 +149,7 @@ func twins(t *testing.T, h *house, raw []byte, id string) []twin {
 	known := h.get(t, "/v1/endorsements").body
 	sha := as[client.EndorsementList](t, known).Endorsements[0].SHA256
 	push := pushBody(t, h.published(t))
+	tx := as[record.View](t, h.get(t, "/v1/enclaves/"+id).body).Tx
 	return []twin{
 		{"registry.list", ``, "GET", "/v1/enclaves", ""},
 		{"registry.list", `null`, "GET", "/v1/enclaves", ""},
@@ -164,6 +166,7 @@ func twins(t *testing.T, h *house, raw []byte, id string) []twin {
 		{"registry.receipt", `["` + none + `"]`, "GET", "/v1/receipts/" + none, ""},
 		{"registry.proof", `{"id":"` + id + `"}`, "GET", "/v1/enclaves/" + id + "/proof", ""},
 		{"registry.proof", `["` + none + `"]`, "GET", "/v1/enclaves/" + none + "/proof", ""},
+		{"registry.receipt", `["` + tx + `"]`, "GET", "/v1/receipts/" + tx, ""},
 		{"registry.submit", evidenceJSON(raw), "POST", "/v1/evidence", evidenceJSON(raw)}, // replayed
 		{"registry.submit", `["` + b64 + `",null,"https://a.example"]`, "POST", "/v1/evidence", evidenceJSON(raw, "url", "https://a.example")},
 		{"registry.withdraw", `["` + none + `"]`, "DELETE", "/v1/enclaves/" + none, ""},
