@@ -88,7 +88,9 @@ func (b *Bounded) admit(conn net.Conn) *counted {
 		return nil
 	}
 	b.all++
-	b.open[who]++
+	if !p.uncounted {
+		b.open[who]++
+	}
 	return p
 }
 
@@ -119,6 +121,9 @@ func (b *Bounded) release(p *counted) {
 		p.idle = nil
 	}
 	b.all--
+	if p.uncounted {
+		return
+	}
 	if b.open[p.who]--; b.open[p.who] == 0 {
 		delete(b.open, p.who)
 	}

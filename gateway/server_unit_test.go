@@ -3,6 +3,8 @@
 package gateway
 
 import (
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -42,5 +44,39 @@ func TestTheTimeOfAnExchangeGrowsWithWhatPassed(t *testing.T) {
 	}
 	if ended != 21 { // what came bought twenty thousandths of a second
 		t.Errorf("a slow exchange ended after %d s", ended)
+	}
+}
+
+// fakeConn is a connection from an address.
+type fakeConn struct {
+	net.Conn
+	from string
+}
+
+func (c fakeConn) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.from))
+}
+
+func TestWhatASubscriberOfIPv6IsGivenCountsAsOneAddress(t *testing.T) {
+	b := ServerConfig{PerAddress: 1, Proxies: []netip.Prefix{netip.MustParsePrefix("2001:db8:9::1/128")}}.Bound(nil)
+	for i, c := range []struct {
+		from string
+		good bool
+	}{
+		{"192.0.2.1:1", true},
+		{"192.0.2.1:2", false},
+		{"[::ffff:192.0.2.1]:3", false}, // the same, by a socket for both
+		{"192.0.2.2:1", true},
+		{"[2001:db8::1]:1", true},
+		{"[2001:db8::ffff:ffff:ffff:ffff]:1", false},
+		{"[2001:db8:0:1::1]:1", true},
+		{"[2001:db8:9::1]:1", true},
+		{"[2001:db8:9::1]:2", true}, // a trusted proxy, which its neighbours are not
+		{"[2001:db8:9::2]:1", true},
+		{"[2001:db8:9::3]:1", false},
+	} {
+		if got := b.admit(fakeConn{from: c.from}) != nil; got != c.good {
+			t.Errorf("%d: %s: %v", i, c.from, got)
+		}
 	}
 }

@@ -161,16 +161,48 @@ func (s *front) url() string {
 func (s *front) serve(handler http.Handler, logger *slog.Logger) <-chan error {
 	s.server = s.bounds.Server(handler)
 	s.server.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
-	s.unwatch = func() {}
+	s.unwatch = watchRefusals(s.listener, logger)
 	serve := func() error { return s.server.Serve(s.listener) }
 	if s.keeper != nil {
 		s.server.TLSConfig = s.keeper.ServerConfig()
-		s.unwatch = watchCertificate(s.keeper, logger)
+		refusals, certificate := s.unwatch, watchCertificate(s.keeper, logger)
+		s.unwatch = func() {
+			refusals()
+			certificate()
+		}
 		serve = func() error { return s.server.ServeTLS(s.listener, "", "") }
 	}
 	served := make(chan error, 1)
 	go func() { served <- serve() }()
 	return served
+}
+
+// countEvery is how often the log says that connections were too many.
+const countEvery = time.Minute
+
+// watchRefusals says in the log, now and then, how many connections were closed
+// because they were too many. The function that it returns ends that.
+func watchRefusals(l *gateway.Bounded, logger *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		tick := time.NewTicker(countEvery)
+		defer tick.Stop()
+		var total, ofAddress uint64
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			t, a := l.Refused()
+			if t > total || a > ofAddress {
+				logger.LogAttrs(ctx, slog.LevelWarn, "connections were too many and were closed",
+					slog.Uint64("in_total", t-total), slog.Uint64("of_an_address", a-ofAddress), slog.Int("open", l.Open()))
+			}
+			total, ofAddress = t, a
+		}
+	}()
+	return cancel
 }
 
 // shutdown takes no new calls and finishes those begun, until ctx ends; then it
