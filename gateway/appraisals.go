@@ -60,7 +60,7 @@ func newAppraiser(r Registry) *appraiser {
 
 func (g *Gateway) appraisalEntries() []entry {
 	op := g.operation(http.MethodPost, "/v1/appraisals", "appraise", "evidence", "Have evidence appraised without recording it")
-	op.Description = "Appraises now, by the endorsements on the ledger and the policy that is given. Answers 200 whenever there is a result, accepted or not. A signed token is an EAT Attestation Result, which the keys at /.well-known/jwks.json verify."
+	op.Description = "Appraises now, by the endorsements on the ledger and the policy that is given; what the ledger lacks the node fetches, and does not publish. Answers 200 whenever there is a result, accepted or not. A signed token is an EAT Attestation Result, which the keys at /.well-known/jwks.json verify."
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "OK",
 		Content: map[string]*huma.MediaType{
@@ -133,24 +133,52 @@ func (g *Gateway) policy(body policyBody, runtimeData []byte) (attesteer.Policy,
 // appraise returns a result wherever there is one: that it is a rejection is no
 // error of the call.
 func (g *Gateway) appraise(ctx context.Context, raw []byte, p attesteer.Policy) (*attesteer.Result, error) {
-	a := g.appraiser
-	done, err := g.turn(ctx)
-	if err != nil {
-		return nil, err
+	result, err := g.verdict(ctx, raw, p, g.appraiser.endorsements)
+	if undecided(err) && result != nil && (g.cfg.Source != nil || g.cfg.Vendor != nil) {
+		result, err = g.verdictFetched(ctx, raw, p, result, err)
 	}
-	defer done()
-	en, err := a.endorsements()
-	if err != nil {
-		return nil, err
-	}
-	began := g.cfg.Now()
-	result, err := a.verifier.Verify(attesteer.Evidence{Raw: raw}, en, p, g.now())
-	g.meter().Appraised(g.cfg.Now().Sub(began))
 	g.meterVerdict("appraise", result, rats.KindOf(err))
 	if result == nil {
 		return nil, err
 	}
 	return result, nil
+}
+
+// verdictFetched appraises evidence that was undecided once more, with what the
+// node's sources have. Result and err are what came of it before.
+func (g *Gateway) verdictFetched(
+	ctx context.Context, raw []byte, p attesteer.Policy, result *attesteer.Result, err error,
+) (*attesteer.Result, error) {
+	q, failed := g.fetchFor(ctx, raw)
+	if failed != nil {
+		return nil, failed
+	}
+	if len(q.items) > 0 {
+		result, err = g.verdict(ctx, raw, p, func() (*attesteer.Endorsements, error) { return q.beside(g.appraiser) })
+	}
+	if undecided(err) && result != nil && q.short != nil {
+		result = withLack(result, q.short)
+	}
+	return result, err
+}
+
+// verdict is one appraisal, in its turn.
+func (g *Gateway) verdict(
+	ctx context.Context, raw []byte, p attesteer.Policy, endorsements func() (*attesteer.Endorsements, error),
+) (*attesteer.Result, error) {
+	done, err := g.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	en, err := endorsements()
+	if err != nil {
+		return nil, err
+	}
+	began := g.cfg.Now()
+	result, err := g.appraiser.verifier.Verify(attesteer.Evidence{Raw: raw}, en, p, g.now())
+	g.meter().Appraised(g.cfg.Now().Sub(began))
+	return result, err
 }
 
 // endorsements returns what the ledger holds, parsed once for as long as it
@@ -162,6 +190,20 @@ func (a *appraiser) endorsements() (*attesteer.Endorsements, error) {
 	if a.parsed != nil && slices.Equal(entries, a.entries) {
 		return a.parsed, nil
 	}
+	items, err := a.items(entries)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := attesteer.ParseEndorsements(items...)
+	if err != nil {
+		return nil, rats.Errorf(rats.Internal, "endorsements in state: %w", err)
+	}
+	a.entries, a.parsed = entries, parsed
+	return parsed, nil
+}
+
+// items returns the endorsements that entries stand for.
+func (a *appraiser) items(entries []record.EndorsementEntry) ([]rats.Endorsement, error) {
 	items := make([]rats.Endorsement, 0, len(entries))
 	for i := range entries {
 		e, err := a.registry.Endorsement(entries[i].SHA256)
@@ -170,10 +212,5 @@ func (a *appraiser) endorsements() (*attesteer.Endorsements, error) {
 		}
 		items = append(items, e)
 	}
-	parsed, err := attesteer.ParseEndorsements(items...)
-	if err != nil {
-		return nil, rats.Errorf(rats.Internal, "endorsements in state: %w", err)
-	}
-	a.entries, a.parsed = entries, parsed
-	return parsed, nil
+	return items, nil
 }

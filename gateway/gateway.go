@@ -35,6 +35,7 @@ type Gateway struct {
 	// attempts are the calls that came with an Idempotency-Key.
 	attempts *attempts
 	receipts *receipts
+	fetches  *fetches
 }
 
 var _ http.Handler = (*Gateway)(nil)
@@ -50,7 +51,7 @@ func New(cfg Config) (*Gateway, error) {
 		limiter: newLimiter(cfg.Rate, cfg.Now), turns: newTurns(), supplied: newSupplied(cfg.Now),
 		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(), farewell: newFarewell(),
 		feed: newFeed(cfg.Registry), streams: newStreams(cfg.Streams),
-		attempts: newAttempts(cfg.Now),
+		attempts: newAttempts(cfg.Now), fetches: newFetches(cfg.Now),
 	}
 	g.rpc, g.schemas = newRPC(g), newSchemas()
 	g.api = g.describe()

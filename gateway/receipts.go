@@ -299,11 +299,13 @@ func receiptOf(tx record.TxHash) client.Receipt {
 // shut ends the waiting. What waits is in the file.
 func (b *receipts) shut() error {
 	b.mu.Lock()
+	again := b.closed
 	b.closed = true
 	b.mu.Unlock()
 	b.end()
 	b.work.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	if again {
+		return nil
+	}
 	return b.journal.close()
 }
