@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -113,4 +114,44 @@ func TestANameThatStandsTwiceInABodyIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+}
+
+// FuzzParameters: whatever stands for parameters is refused as malformed, or
+// becomes what REST would have: texts, and a body that is one JSON object.
+func FuzzParameters(f *testing.F) {
+	g := described(f)
+	for _, seed := range []string{
+		``, `null`, `[]`, `{}`, `[null,"sgx",1]`, `{"id":"00","id":1}`, `{"evidence":"AA==","policy":{"a":[1,{"b":2}]}}`,
+		`{"limit":1e3,"q":"\u0000"}`, `{"after":18446744073709551615}`, `[["a"],{"b":{}}]`, `{"body":true}`, `{"":0}`,
+	} {
+		for i := range g.rpc.served {
+			f.Add(i, seed)
+		}
+	}
+	f.Fuzz(func(t *testing.T, i int, params string) {
+		if i < 0 || i >= len(g.rpc.served) || params != "" && !json.Valid([]byte(params)) {
+			return // text that is no JSON never comes here
+		}
+		if params = strings.TrimSpace(params); params == "null" {
+			params = "" // jrpc2 has done so
+		}
+		if params != "" && params[0] != '[' && params[0] != '{' {
+			return // nor does what is no list and no object
+		}
+		s := g.rpc.served[i]
+		c := &rpcContext{query: make(url.Values)}
+		if err := s.read(c, []byte(params)); err != nil {
+			if rats.KindOf(err) != rats.Malformed {
+				t.Errorf("%s %q: %v", s.name, params, err)
+			}
+			return
+		}
+		var body map[string]json.RawMessage
+		if c.body != nil && (json.Unmarshal(c.body, &body) != nil || s.op.RequestBody == nil) {
+			t.Errorf("%s %q: body %q", s.name, params, c.body)
+		}
+		if total := len(body) + len(c.query); total > len(s.params) {
+			t.Errorf("%s %q: %d of %d parameters", s.name, params, total, len(s.params))
+		}
+	})
 }
