@@ -112,26 +112,6 @@ func (g *Gateway) getEvidence(_ context.Context, in *idInput) (*recordEvidenceOu
 	return &recordEvidenceOutput{Body: *ev}, nil
 }
 
-func (g *Gateway) list(ctx context.Context, in *listInput) (*client.Page, error) {
-	page, err := g.cfg.Index.List(ctx, record.Filter{
-		Query: in.Query, TEE: in.TEE, Fingerprint: in.Fingerprint, MRSigner: in.MRSigner,
-		Signer: in.Signer, URL: in.URL, Status: in.Status, Tier: in.Tier, State: in.State,
-		Registrar: in.Registrar, Cursor: in.Cursor, Limit: in.Limit,
-	})
-	if err != nil {
-		return nil, g.fault(ctx, err)
-	}
-	out := &client.Page{Enclaves: make([]record.View, 0, len(page.Records))}
-	at := g.cfg.Registry.Time()
-	for i := range page.Records {
-		out.Enclaves = append(out.Enclaves, page.Records[i].View(at))
-	}
-	if page.NextCursor != "" {
-		out.NextCursor = &page.NextCursor
-	}
-	return out, nil
-}
-
 func (g *Gateway) record(in *idInput) (*record.Record, error) {
 	id, err := in.parse()
 	if err != nil {

@@ -24,6 +24,7 @@ type Gateway struct {
 	rpc       *rpc
 	limiter   *limiter
 	turns     *turns
+	listings  listings
 	supplied  *supplied
 	appraiser *appraiser
 	csrf      *http.CrossOriginProtection
