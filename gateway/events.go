@@ -125,7 +125,8 @@ func (f *feed) remember(all []*happening) {
 }
 
 func (f *feed) happening(e *record.Event) (*happening, error) {
-	h := &happening{Event: *e, json: sync.OnceValues(func() ([]byte, error) { return encodeEvent(e) })}
+	h := &happening{Event: *e}
+	h.json = sync.OnceValues(func() ([]byte, error) { return encodeEvent(&h.Event) })
 	if e.Kind != record.Delisted && e.Kind != record.WithdrawnByKey {
 		return h, nil
 	}

@@ -89,3 +89,45 @@ func TestAFollowerThatReadsThePastLeavesThePresentToOthers(t *testing.T) {
 		t.Errorf("the present: %d events, %v", len(got), err)
 	}
 }
+
+// BenchmarkOneEventForAllFollowers takes an event from its commit to as many
+// streams as a node has room for, up to the writing.
+func BenchmarkOneEventForAllFollowers(b *testing.B) {
+	l := newEventLog(1)
+	g := following(b, l, nil)
+	ctx, cancel := context.WithCancel(b.Context())
+	var readers, told sync.WaitGroup
+	for range newStreams(Streams{}).limit.All {
+		f, err := g.follow(ctx, EventQuery{}, "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		readers.Go(func() {
+			for {
+				committed := l.Committed()
+				found, rest, err := f.step(ctx)
+				for _, h := range found {
+					if _, err := h.json(); err != nil {
+						b.Error(err)
+					}
+					told.Done()
+				}
+				if rest && err == nil {
+					continue
+				}
+				select {
+				case <-committed:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	for b.Loop() {
+		told.Add(newStreams(Streams{}).limit.All)
+		l.add(1)
+		told.Wait()
+	}
+	cancel()
+	readers.Wait()
+}
