@@ -17,7 +17,12 @@
 // committed. Appraisals that record nothing are package attesteer's, by the
 // endorsements on the ledger.
 //
+// The operations stand in one table (entries), each with its handler: REST, its
+// description, JSON-RPC (registry.* and verifier.*) and docs/api.md are made of
+// it. A call over JSON-RPC goes through the same guard, validation and handler.
+//
 // An error has a [rats.Kind]. REST shows it as a problem (RFC 9457) with the
-// kind's status; the compatible calls show it as the original service did. Of
-// internal errors nothing leaves the process but the word.
+// kind's status, JSON-RPC as an error with the kind in its data; the compatible
+// calls show it as the original service did. Of internal errors nothing leaves
+// the process but the word.
 package gateway

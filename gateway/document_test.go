@@ -84,7 +84,9 @@ type document struct {
 	ops map[string]*huma.Operation
 }
 
-func (d *document) line(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
+func (d *document) line(format string, args ...any) {
+	d.WriteString(fmt.Sprintf(format, args...) + "\n")
+}
 
 // errors lists the kinds, with what the comments of their constants say.
 func (d *document) errors(t testing.TB) {

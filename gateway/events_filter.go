@@ -18,18 +18,18 @@ import (
 // What the listing of enclaves has too means the same, of the record as it
 // stood after the event.
 type EventQuery struct {
-	ID          string `query:"id" json:"id,omitempty" doc:"of a record, 64 hex digits"`
-	Event       string `query:"event" json:"event,omitempty" doc:"kinds of events, with commas between" example:"recorded,withdrawn"`
-	Query       string `query:"q" json:"q,omitempty" doc:"a part of a url, or how an id, measurement or key begins"`
-	TEE         string `query:"tee" json:"tee,omitempty" doc:"kind of enclave" example:"sgx"`
-	Fingerprint string `query:"fingerprint" json:"fingerprint,omitempty" doc:"measurement of the code: MRENCLAVE, of a TD the SHA-384 of MRTD and RTMRs"`
-	MRSigner    string `query:"mr_signer" json:"mr_signer,omitempty" doc:"vendor of the code"`
-	Signer      string `query:"signer" json:"signer,omitempty" doc:"report data"`
-	URL         string `query:"url" json:"url,omitempty" doc:"of any of the listings, and of one that the event withdrew"`
-	Status      string `query:"status" json:"status,omitempty" doc:"TCB status" example:"UpToDate"`
-	Tier        string `query:"tier" json:"tier,omitempty" doc:"affirming, warning or contraindicated"`
-	State       string `query:"state" json:"state,omitempty" doc:"active, expired, undecided, withdrawn or revoked"`
-	Registrar   string `query:"registrar" json:"registrar,omitempty" doc:"of any of the listings, and of one that the event withdrew"`
+	ID          string `query:"id" doc:"of a record, 64 hex digits"`
+	Event       string `query:"event" doc:"kinds of events, with commas between" example:"recorded,withdrawn"`
+	Query       string `query:"q" doc:"a part of a url, or how an id, measurement or key begins"`
+	TEE         string `query:"tee" doc:"kind of enclave" example:"sgx"`
+	Fingerprint string `query:"fingerprint" doc:"measurement of the code: MRENCLAVE, of a TD the SHA-384 of MRTD and RTMRs"`
+	MRSigner    string `query:"mr_signer" doc:"vendor of the code"`
+	Signer      string `query:"signer" doc:"report data"`
+	URL         string `query:"url" doc:"of any of the listings, and of one that the event withdrew"`
+	Status      string `query:"status" doc:"TCB status" example:"UpToDate"`
+	Tier        string `query:"tier" doc:"affirming, warning or contraindicated"`
+	State       string `query:"state" doc:"active, expired, undecided, withdrawn or revoked"`
+	Registrar   string `query:"registrar" doc:"of any of the listings, and of one that the event withdrew"`
 }
 
 // eventFilter is an [EventQuery] that was read. All of its demands have to be met.
