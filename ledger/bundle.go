@@ -167,7 +167,7 @@ func (n *Node) block(height int64) (*proof.Block, error) {
 // entriesAt returns the entries of a bundle in the state of a height; NotFound
 // when that is not among the recent ones any more.
 func (n *Node) entriesAt(id record.ID, height uint64) (*registry.StateProof, []proof.Entry, error) {
-	state, err := n.registry.ProofAt(height, record.RecordKey(id), record.TimeKey())
+	state, err := n.registry.ProofAt(height, record.RecordKey(id), record.TimeKey(), record.WatchKey(id))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -179,17 +179,20 @@ func (n *Node) entriesAt(id record.ID, height uint64) (*registry.StateProof, []p
 	if err := record.Unmarshal(state.Entries[0].Value, &rec); err != nil {
 		return nil, nil, rats.Errorf(rats.Internal, "state: %w", err)
 	}
-	used := func(e record.EndorsementEntry) bool { return slices.Contains(rec.AppraisedWith, e.SHA256) }
-	var keys [][]byte
-	for _, e := range n.registry.Endorsements() {
-		if !used(e) {
-			continue
+	places, used := n.appraisedWith(&rec)
+	if raw := state.Entries[2].Value; raw != nil {
+		var w record.Watch
+		if err := record.Unmarshal(raw, &w); err != nil {
+			return nil, nil, rats.Errorf(rats.Internal, "state: %w", err)
 		}
-		key, err := record.EndorsementEntryKey(e.Key)
-		if err != nil {
+		places, used = w.RestsOn, func(record.EndorsementEntry) bool { return true }
+		out = append(out, entryOf(state.Entries[2]))
+	}
+	keys := make([][]byte, len(places))
+	for i, place := range places {
+		if keys[i], err = record.EndorsementEntryKey(place); err != nil {
 			return nil, nil, err
 		}
-		keys = append(keys, key)
 	}
 	beside, err := n.registry.ProofAt(height, keys...)
 	if err != nil {
@@ -203,6 +206,18 @@ func (n *Node) entriesAt(id record.ID, height uint64) (*registry.StateProof, []p
 		}
 	}
 	return &state, out, nil
+}
+
+// appraisedWith returns the places of the endorsements that a record which has
+// ended was appraised with, as far as they are still there, and what tells them.
+func (n *Node) appraisedWith(rec *record.Record) (places []rats.EndorsementKey, used func(record.EndorsementEntry) bool) {
+	used = func(e record.EndorsementEntry) bool { return slices.Contains(rec.AppraisedWith, e.SHA256) }
+	for _, e := range n.registry.Endorsements() {
+		if used(e) {
+			places = append(places, e.Key)
+		}
+	}
+	return places, used
 }
 
 func entryOf(e registry.ProvenEntry) proof.Entry {

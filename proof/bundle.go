@@ -20,9 +20,10 @@ type Bundle struct {
 	ChainID string `cbor:"2,keyasint" json:"chain_id"`
 	ID      Hex    `cbor:"3,keyasint" json:"id"`
 	Height  uint64 `cbor:"4,keyasint" json:"height"`
-	// Entries are the record first, or its absence; ledger time second; then
-	// the endorsements, as far as they are still in state, that the record was
-	// appraised with.
+	// Entries are the record first, or its absence; ledger time second; then, of
+	// a record that may still change by itself, what it rests on; then the
+	// endorsements that stand there, or as far as they are still in state those
+	// that the record was appraised with.
 	Entries []Entry `cbor:"5,keyasint" json:"entries"`
 	MapRoot Hex     `cbor:"6,keyasint" json:"map_root"`
 	LogRoot Hex     `cbor:"7,keyasint" json:"log_root"`

@@ -4,7 +4,6 @@ package proof
 
 import (
 	"bytes"
-	"slices"
 	"time"
 
 	"github.com/attesteer/attesteer/rats"
@@ -20,8 +19,8 @@ type Verdict struct {
 	Record  *record.Record
 	// LedgerTime is the ledger's own clock in the proven state.
 	LedgerTime record.LedgerTime
-	// Endorsements are those that the record was appraised with and that are
-	// proven to be in state.
+	// Endorsements are those that the record was appraised with, or that have
+	// refreshed them since, and that are proven to be in state.
 	Endorsements []record.EndorsementEntry
 	// NotShown are the digests of the others: replaced since, or left out by
 	// whoever made the bundle.
@@ -51,8 +50,10 @@ type Verdict struct {
 // ledger), BadSignature (the commit) or BindingMismatch (all else); Malformed
 // for a bundle that [Decode] would refuse.
 //
-// The record is as the ledger held it at the proven height. What it is worth at
-// the reader's own time is for [record.Record.StateAt] to say.
+// The record is as the ledger held it at the proven height, but that ValidUntil
+// is derived from the endorsements on which it rests there, where all of them are
+// proven: they are refreshed without the record being written. What it is worth
+// at the reader's own time is for [record.Record.StateAt] to say.
 func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	if err := b.check(); err != nil {
 		return nil, err
@@ -93,7 +94,11 @@ func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	if err := readEntry(&b.Entries[1], mapRoot, &v.LedgerTime); err != nil {
 		return nil, err
 	}
-	if err := v.readEndorsements(b.Entries[2:], mapRoot); err != nil {
+	beside, watch, err := v.readWatch(b.Entries[2:], mapRoot)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.readEndorsements(beside, watch, mapRoot); err != nil {
 		return nil, err
 	}
 	if err := v.readEvents(b.Events, b.Entries[0].Value); err != nil {
@@ -137,36 +142,6 @@ func readEntry(e *Entry, root [32]byte, into any) error {
 	}
 	if err := record.Unmarshal(e.Value, into); err != nil {
 		return mismatch("an entry does not decode: %w", err)
-	}
-	return nil
-}
-
-// readEndorsements checks the rest: each an endorsement in state that the
-// record was appraised with, none twice.
-func (v *Verdict) readEndorsements(entries []Entry, root [32]byte) error {
-	seen := map[string]bool{}
-	for i := range entries {
-		var e record.EndorsementEntry
-		if err := readEntry(&entries[i], root, &e); err != nil {
-			return err
-		}
-		key, err := record.EndorsementEntryKey(e.Key)
-		if err != nil || !bytes.Equal(key, entries[i].Key) || seen[string(key)] {
-			return mismatch("an endorsement is not where its key says")
-		}
-		seen[string(key)] = true
-		if v.Record == nil || !slices.Contains(v.Record.AppraisedWith, e.SHA256) {
-			return mismatch("the record was not appraised with an endorsement that is shown beside it")
-		}
-		v.Endorsements = append(v.Endorsements, e)
-	}
-	if v.Record == nil {
-		return nil
-	}
-	for _, digest := range v.Record.AppraisedWith {
-		if !slices.ContainsFunc(v.Endorsements, func(e record.EndorsementEntry) bool { return e.SHA256 == digest }) {
-			v.NotShown = append(v.NotShown, digest)
-		}
 	}
 	return nil
 }

@@ -33,6 +33,25 @@ type Sweep struct {
 	Wrapped bool `cbor:"3,keyasint"`
 }
 
+// ValidUntil returns until when what the record rests on holds, device and
+// endorsements, by what entry says stands in the places of these; false where it
+// does not know one of them.
+func (w *Watch) ValidUntil(entry func(rats.EndorsementKey) (EndorsementEntry, bool)) (Millis, bool) {
+	if w.DCAP == nil {
+		return 0, false
+	}
+	_, device := w.DCAP.DeviceWindow()
+	out := MillisOf(device)
+	for _, key := range w.RestsOn {
+		e, ok := entry(key)
+		if !ok {
+			return 0, false
+		}
+		out = min(out, e.ValidUntil)
+	}
+	return out, true
+}
+
 // WatchKey is the map key of a record's [Watch].
 func WatchKey(id ID) []byte { return append([]byte{'w'}, id[:]...) }
 

@@ -191,10 +191,12 @@ func (x *run) review(rec *record.Record, w *record.Watch) error {
 	now := x.st.time.Time
 	s := x.registry.verifier.Reappraise(inputsOf(w, rec.BuildMode), x.st.shelf.all, x.st.genesis.policy(nil), now.Time())
 	was := *rec
-	until := x.st.shelf.validUntil(w)
+	until, known := x.st.shelf.validUntil(w)
 	places := w.RestsOn
 	if rec.State, rec.StatusReason = standingOf(s); rec.State == record.Undecided {
-		rec.ValidUntil = until
+		if known {
+			rec.ValidUntil = until
+		}
 	} else {
 		w.RestsOn = placesOf(s.Endorsements)
 		rec.Tier, rec.ValidUntil = s.Tier, record.MillisOf(s.ValidUntil)

@@ -50,10 +50,13 @@ func (r *Registry) refresh(rec *record.Record) error {
 	}
 	var w record.Watch
 	ok, err := r.base().read(record.WatchKey(rec.ID), &w)
-	if err == nil && ok {
-		rec.ValidUntil = r.state.shelf.validUntil(&w)
+	if err != nil || !ok {
+		return err
 	}
-	return err
+	if until, ok := r.state.shelf.validUntil(&w); ok {
+		rec.ValidUntil = until
+	}
+	return nil
 }
 
 // History returns the events of a record, oldest first, or NotFound.

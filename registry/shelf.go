@@ -93,16 +93,12 @@ func (s *shelf) stirs(o *offer, now record.Millis) bool {
 }
 
 // validUntil returns until when what a watched record rests on holds.
-func (s *shelf) validUntil(w *record.Watch) record.Millis {
-	_, device := inputsOf(w, "").DeviceWindow()
-	out := record.MillisOf(device)
-	for _, key := range w.RestsOn {
+func (s *shelf) validUntil(w *record.Watch) (record.Millis, bool) {
+	return w.ValidUntil(func(key rats.EndorsementKey) (record.EndorsementEntry, bool) {
 		b, err := record.EndorsementEntryKey(key)
-		if e, ok := s.entries[string(b)]; ok && err == nil {
-			out = min(out, e.ValidUntil)
-		}
-	}
-	return out
+		e, ok := s.entries[string(b)]
+		return e, ok && err == nil
+	})
 }
 
 // load places the endorsement of a stored entry.
