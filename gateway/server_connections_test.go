@@ -61,6 +61,7 @@ func (p *port) ask(t testing.TB) net.Conn {
 }
 
 func TestConnectionsAreBoundedInTotal(t *testing.T) {
+	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		g := newGate()
 		p := stand(t, gateway.ServerConfig{Connections: 2, PerAddress: -1}, g, secure)
@@ -89,6 +90,7 @@ func TestConnectionsAreBoundedInTotal(t *testing.T) {
 }
 
 func TestAnIdleConnectionGivesItsPlaceAway(t *testing.T) {
+	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		p := stand(t, gateway.ServerConfig{Connections: 2, PerAddress: -1}, fine, secure)
 		older, newer := p.client(t), p.client(t)
@@ -125,6 +127,7 @@ func (p *port) from(t testing.TB, address string) net.Conn {
 }
 
 func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
+	t.Parallel()
 	g := newGate()
 	p := stand(t, gateway.ServerConfig{PerAddress: 2, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}}, g, false)
 	p.ask(t)
@@ -147,6 +150,7 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 }
 
 func TestPlacesAreGivenBackHoweverAConnectionEnds(t *testing.T) {
+	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		p := stand(t, gateway.ServerConfig{Connections: 4, PerAddress: 4, HeaderTime: 50 * time.Millisecond}, fine, secure)
 		for i := range 40 {
@@ -169,6 +173,7 @@ func TestPlacesAreGivenBackHoweverAConnectionEnds(t *testing.T) {
 }
 
 func TestRequestsAtOnceOnOneConnectionAreBounded(t *testing.T) {
+	t.Parallel()
 	p := stand(t, gateway.ServerConfig{Streams: 3}, fine, true)
 	config := certificate.ClientConfig([]certificate.Pin{p.pin}, nil)
 	config.NextProtos = []string{"h2"}
@@ -228,6 +233,7 @@ func hops(t testing.TB, c gateway.ServerConfig, header http.Header) string {
 }
 
 func TestOnlyATrustedProxyMaySayWhomItSpeaksFor(t *testing.T) {
+	t.Parallel()
 	proxies := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
 	xff := func(lines ...string) http.Header { return http.Header{"X-Forwarded-For": lines} }
 	forwarded := func(lines ...string) http.Header { return http.Header{"Forwarded": lines} }
@@ -273,6 +279,7 @@ func TestOnlyATrustedProxyMaySayWhomItSpeaksFor(t *testing.T) {
 }
 
 func TestTheRateOfAnAddressIsThatOfTheCallerBehindAProxy(t *testing.T) {
+	t.Parallel()
 	h := open(t, "test", func(_ *ledger.Config, gc *gateway.Config) {
 		gc.Rate = gateway.Rate{PerSecond: 0.001, Burst: 2}
 	})

@@ -32,6 +32,7 @@ func (p *port) wss(t testing.TB, header http.Header) (*websocket.Conn, *http.Res
 }
 
 func TestOneSecurePortServesRESTPagesAndWebSockets(t *testing.T) {
+	t.Parallel()
 	h := open(t, "dev", nil)
 	p := stand(t, gateway.ServerConfig{Stall: 300 * time.Millisecond, IdleTime: 300 * time.Millisecond}, h.gateway, true)
 	c := p.client(t)
@@ -109,6 +110,7 @@ func TestOneSecurePortServesRESTPagesAndWebSockets(t *testing.T) {
 }
 
 func TestAStopEndsWebSocketsAndStreamsOverTLS(t *testing.T) {
+	t.Parallel()
 	h := open(t, "dev", nil)
 	p := stand(t, gateway.ServerConfig{}, h.gateway, true)
 	conn, _, err := p.wss(t, nil)

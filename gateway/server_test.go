@@ -113,8 +113,12 @@ func ended(t testing.TB, conn net.Conn) string {
 
 // both runs a test over HTTP/1.1 and, with TLS, over HTTP/2.
 func both(t *testing.T, test func(t *testing.T, secure bool)) {
-	t.Run("over HTTP/1.1", func(t *testing.T) { test(t, false) })
-	t.Run("over HTTP/2", func(t *testing.T) { test(t, true) })
+	for name, secure := range map[string]bool{"over HTTP/1.1": false, "over HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
+			test(t, secure)
+		})
+	}
 }
 
 // fine answers every request.
@@ -137,6 +141,7 @@ func get(t testing.TB, c *http.Client, url string) (*http.Response, string) {
 }
 
 func TestOnePortSpeaksHTTP2AndHTTP11AndSendsPlainCallersAway(t *testing.T) {
+	t.Parallel()
 	p := stand(t, gateway.ServerConfig{StrictTransport: time.Hour}, fine, true)
 	resp, said := get(t, p.client(t), p.url())
 	if said != "HTTP/2.0" || resp.TLS.Version < tls.VersionTLS12 || resp.Header.Get("Strict-Transport-Security") != "max-age=3600" {
@@ -165,6 +170,7 @@ func TestOnePortSpeaksHTTP2AndHTTP11AndSendsPlainCallersAway(t *testing.T) {
 }
 
 func TestWhoDoesNotFinishAHandshakeIsDropped(t *testing.T) {
+	t.Parallel()
 	p := stand(t, gateway.ServerConfig{HeaderTime: 100 * time.Millisecond}, fine, true)
 	silent := p.dial(t, true)
 	half := p.dial(t, true)
@@ -174,6 +180,7 @@ func TestWhoDoesNotFinishAHandshakeIsDropped(t *testing.T) {
 }
 
 func TestWhoDoesNotFinishAHeaderIsDropped(t *testing.T) {
+	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		p := stand(t, gateway.ServerConfig{HeaderTime: 100 * time.Millisecond}, fine, secure)
 		conn := p.dial(t, false)
@@ -201,6 +208,7 @@ func drip(w io.Writer, text string) {
 }
 
 func TestWhoSaysNothingBetweenRequestsIsDropped(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
 		p := stand(t, gateway.ServerConfig{IdleTime: 100 * time.Millisecond}, fine, secure)
 		if _, said := get(t, p.client(t), p.url()); !strings.HasPrefix(said, "HTTP/") {
@@ -221,6 +229,7 @@ func await(t testing.TB, what string, holds func() bool) {
 }
 
 func TestRequestsThatAreTooLargeAreAnsweredSo(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
 		p := stand(t, gateway.ServerConfig{HeaderBytes: 4 << 10, TargetBytes: 1000, Parameters: 3}, fine, secure)
 		for name, c := range map[string]struct {
@@ -275,6 +284,7 @@ func reading(result chan<- error) http.Handler {
 }
 
 func TestWhoSendsABodyTooSlowlyIsDropped(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
 		result := make(chan error, 1)
 		p := stand(t, gateway.ServerConfig{Stall: 200 * time.Millisecond}, reading(result), secure)
@@ -306,6 +316,7 @@ func TestWhoSendsABodyTooSlowlyIsDropped(t *testing.T) {
 }
 
 func TestABodyThatNobodyReadsHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	p := stand(t, gateway.ServerConfig{Stall: 100 * time.Millisecond}, fine, false)
 	conn := p.dial(t, false)
 	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
@@ -315,6 +326,7 @@ func TestABodyThatNobodyReadsHoldsNothingUp(t *testing.T) {
 }
 
 func TestWhoTakesAnAnswerTooSlowlyIsDropped(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
 		result := make(chan error, 1)
 		p := stand(t, gateway.ServerConfig{Stall: 200 * time.Millisecond}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -338,6 +350,7 @@ func TestWhoTakesAnAnswerTooSlowlyIsDropped(t *testing.T) {
 }
 
 func TestWorkThatTakesLongerThanAStallIsNotCutOff(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
 		p := stand(t, gateway.ServerConfig{Stall: 300 * time.Millisecond, HeaderTime: 5 * time.Second}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			b, err := io.ReadAll(r.Body)
@@ -367,6 +380,7 @@ func TestWorkThatTakesLongerThanAStallIsNotCutOff(t *testing.T) {
 }
 
 func TestAStreamMayBeSilentForLongerThanAStall(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
 		p := stand(t, gateway.ServerConfig{Stall: 300 * time.Millisecond}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for i := range 3 {
@@ -396,6 +410,7 @@ func TestAStreamMayBeSilentForLongerThanAStall(t *testing.T) {
 }
 
 func TestAStopFinishesWhatWasBegun(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
 		begun, goOn := make(chan struct{}), make(chan struct{})
 		p := stand(t, gateway.ServerConfig{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
