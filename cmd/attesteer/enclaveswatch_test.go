@@ -133,3 +133,32 @@ func TestAWatchOutlivesItsNode(t *testing.T) {
 		}
 	}
 }
+
+// TestARevokedTokenFollowsNoLonger revokes a token, by the command, under the
+// stream that it opened.
+func TestARevokedTokenFollowsNoLonger(t *testing.T) {
+	home := t.TempDir()
+	p := startNode(t, home, "--network", "dev", "--anonymous-reads=false")
+	token := newToken(t, home)
+	q, err := numbered(0).Quote()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client.New(p.url, token, nil)
+	if _, err := c.SubmitEvidence(t.Context(), client.Submission{Evidence: q}); err != nil {
+		t.Fatal(err)
+	}
+	events := 0
+	for _, err = range c.Events(t.Context(), client.Follow{After: client.FromStart}) {
+		if err != nil {
+			continue
+		}
+		events++
+		if code, _, errs := command(t, "token", "revoke", token[4:16], "--home", home); code != 0 {
+			t.Fatalf("revoke: exit %d %s", code, errs)
+		}
+	}
+	if events != 1 || rats.KindOf(err) != rats.Unauthorized {
+		t.Errorf("%d events, then %v", events, err)
+	}
+}
