@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -205,7 +207,7 @@ func timed(method string) bool {
 func TestEveryOperationAnswersOverRPCWhatItAnswersOverREST(t *testing.T) {
 	h, raw, id := recorded(t)
 	conn := h.dial(t, http.Header{"Authorization": {"Bearer any"}})
-	tried := map[string]bool{"registry.subscribe": true, "registry.unsubscribe": true, "registry.checkpoint": true} // have no twin
+	tried := map[string]bool{"registry.subscribe": true, "registry.unsubscribe": true, "registry.checkpoint": true, "rpc.discover": true} // have no twin
 	for _, w := range twins(t, h, raw, id) {
 		tried[w.method] = true
 		for way, ask := range map[string]func() []byte{
@@ -354,6 +356,59 @@ func TestEvidenceIsRecordedOverRPC(t *testing.T) {
 		if gone.ID != got.Record.ID || len(gone.Listings) != 0 || len(got.Record.Listings) != 1 {
 			t.Errorf("%+v", gone)
 		}
+	}
+}
+
+func TestAMethodsDescriptionIsForGenerators(t *testing.T) {
+	h := open(t, "dev", nil)
+	answer := h.ask(t, "rpc.discover", "")
+	var got struct {
+		OpenRPC string `json:"openrpc"`
+		Methods []struct {
+			Name   string `json:"name"`
+			Params []struct {
+				Name     string          `json:"name"`
+				Required bool            `json:"required"`
+				Schema   json.RawMessage `json:"schema"`
+			} `json:"params"`
+			Result struct{ Schema json.RawMessage } `json:"result"`
+		} `json:"methods"`
+		Components struct{ Schemas map[string]json.RawMessage }
+	}
+	if err := json.Unmarshal(answer.Result, &got); err != nil || got.OpenRPC == "" {
+		t.Fatalf("%v %+v", err, answer.Error)
+	}
+	described := []string{"rpc.discover"}
+	for _, m := range got.Methods {
+		described = append(described, m.Name)
+		if m.Name == "registry.get" && (len(m.Params) != 1 || m.Params[0].Name != "id" || !m.Params[0].Required || string(m.Result.Schema) != `{"$ref":"#/components/schemas/Enclave"}`) {
+			t.Errorf("%+v", m)
+		}
+	}
+	for _, name := range h.gateway.Methods() {
+		if strings.Contains(name, ".") && !slices.Contains(described, name) {
+			t.Errorf("%s is not described", name)
+		}
+	}
+	for _, ref := range regexp.MustCompile(`"\$ref":"([^"]*)"`).FindAllSubmatch(answer.Result, -1) {
+		name, ok := strings.CutPrefix(string(ref[1]), "#/components/schemas/")
+		if !ok || got.Components.Schemas[name] == nil {
+			t.Errorf("%s leads nowhere", ref[1])
+		}
+	}
+}
+
+func TestWhatIsGivenTwiceOverRESTIsMalformed(t *testing.T) {
+	h := open(t, "dev", nil)
+	if p := h.get(t, "/v1/enclaves?limit=1&limit=2").wants(t, 400, rats.Malformed); p.Detail != "query.limit: given twice" {
+		t.Errorf("%+v", p)
+	}
+	if p := h.post(t, "/v1/evidence", "any", `{"evidence":"AA==","evidence":"AQ=="}`).wants(t, 400, rats.Malformed); !strings.Contains(p.Detail, "twice") {
+		t.Errorf("%+v", p)
+	}
+	r := h.post(t, "/v1/attesteer/forward_dcap_quote", "any", `{"quote":"00","quote":"01"}`)
+	if got := as[envelope](t, r.body); r.status != 400 || got.Code != 14 {
+		t.Errorf("%d %s", r.status, r.body)
 	}
 }
 

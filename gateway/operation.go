@@ -39,6 +39,7 @@ func (g *Gateway) entries() []entry {
 		g.lightEntries(),
 		g.tokenEntries(),
 		g.probeEntries(),
+		g.discoveryEntries(),
 		g.compatibleEntries(),
 	)
 }
