@@ -173,6 +173,9 @@ func TestStaleEndorsementsDegradeANodeOrBlockItWhereTheOperatorWantsThat(t *test
 		"one platform's certificate ended": {
 			[]record.EndorsementEntry{entry(rats.PCKCertificate, "ppid", 0, -time.Hour)}, true, 200, "ok", nil,
 		},
+		"what no quote needs ended": {
+			[]record.EndorsementEntry{entry(rats.QEIdentity, "QVE", 16, -time.Hour), entry(rats.EvaluationNumbers, "", 0, -time.Hour)}, true, 200, "ok", nil,
+		},
 		"an issuer's certificate ended": {
 			[]record.EndorsementEntry{{Key: rats.EndorsementKey{Kind: rats.RootCACRL}, NextUpdate: ends(time.Hour), ValidUntil: ends(-time.Hour)}},
 			false, 200, "degraded", []string{"endorsements_stale"},

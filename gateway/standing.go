@@ -34,6 +34,9 @@ type statement struct {
 func (g *Gateway) Standings() ([]Standing, time.Time) {
 	longest := make(map[statement]Standing)
 	for _, e := range g.cfg.Registry.Endorsements() {
+		if e.Key.Kind == rats.QEIdentity && e.Key.Scope != "QE" && e.Key.Scope != "TD_QE" {
+			continue // no quote is appraised by it, such as that of Intel's own verifier
+		}
 		at := statement{e.Key.Kind, e.Key.TEE, e.Key.Scope}
 		s := Standing{Key: e.Key, Issued: e.Issued.Time(), Ends: endOf(e).Time()}
 		if old, ok := longest[at]; !ok || s.Ends.After(old.Ends) ||
@@ -63,13 +66,18 @@ func endOf(e record.EndorsementEntry) record.Millis {
 }
 
 // endorsementCondition names the first endorsement that ended. PCK certificates
-// are left out: each is one platform's, and its end hinders that one alone.
+// are left out: each is one platform's, and its end hinders that one alone. So
+// are lists of evaluation numbers, whose end leaves nothing undecided.
 func (g *Gateway) endorsementCondition() Condition {
 	all, now := g.Standings()
 	var first *Standing
 	stale := 0
 	for i := range all {
-		if s := &all[i]; s.Key.Kind != rats.PCKCertificate && !now.Before(s.Ends) {
+		s := &all[i]
+		if s.Key.Kind == rats.PCKCertificate || s.Key.Kind == rats.EvaluationNumbers {
+			continue
+		}
+		if !now.Before(s.Ends) {
 			if stale++; first == nil {
 				first = s
 			}

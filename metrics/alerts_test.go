@@ -90,7 +90,7 @@ func checkSelectors(t *testing.T, r rule) {
 			t.Errorf("%s asks for %s, which there is not", r.Alert, m[1])
 			continue
 		}
-		for _, l := range regexp.MustCompile(`(\w+)\s*!?=~?\s*"([^"]*)"`).FindAllStringSubmatch(m[2], -1) {
+		for _, l := range regexp.MustCompile(`(\w+)\s*(?:!=|=|=~|!~)\s*"([^"]*)"`).FindAllStringSubmatch(m[2], -1) {
 			if !slices.Contains(metrics.Table()[i].Labels, l[1]) {
 				t.Errorf("%s: %s has no label %s", r.Alert, m[1], l[1])
 			}
