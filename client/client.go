@@ -25,6 +25,8 @@ type Client struct {
 	node  string
 	token string
 	http  *http.Client
+	// header goes with every call, beside what a call says of itself.
+	header http.Header
 }
 
 // New returns a client of the node at an address such as
@@ -170,29 +172,48 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
+	for name, values := range c.header {
+		req.Header[name] = values
+	}
 	return req, nil
+}
+
+// with returns a client that says one more thing with every call.
+func (c *Client) with(name, value string) *Client {
+	out := *c
+	if out.header = c.header.Clone(); out.header == nil {
+		out.header = make(http.Header)
+	}
+	out.header.Set(name, value)
+	return &out
 }
 
 // call makes one call and returns the body of an answer that says yes.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte) ([]byte, error) {
+	_, answer, err := c.exchange(ctx, method, path, query, body)
+	return answer, err
+}
+
+// exchange is call with the status of the answer.
+func (c *Client) exchange(ctx context.Context, method, path string, query url.Values, body []byte) (int, []byte, error) {
 	req, err := c.request(ctx, method, path, query, body)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("node %s: %w", c.node, err)
+		return 0, nil, fmt.Errorf("node %s: %w", c.node, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return nil, fmt.Errorf("node %s: %w", c.node, err)
+		return 0, nil, fmt.Errorf("node %s: %w", c.node, err)
 	}
 	if len(answer) > maxAnswer {
-		return nil, fmt.Errorf("node %s: the answer is over %d bytes", c.node, maxAnswer)
+		return 0, nil, fmt.Errorf("node %s: the answer is over %d bytes", c.node, maxAnswer)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, refusal(resp, answer)
+		return 0, nil, refusal(resp, answer)
 	}
-	return answer, nil
+	return resp.StatusCode, answer, nil
 }
