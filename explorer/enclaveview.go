@@ -31,6 +31,7 @@ type enclaveView struct {
 	ISVSVN          uint16
 	StatusSentence  string
 	StatusSince     stamp
+	WillChange      string
 	Advisories      []link
 	FMSPC           hash
 	TrustRoot       string
@@ -81,7 +82,7 @@ func (p *pages) newEnclaveView(r *record.Record, history []record.Event, node st
 		frame: f, row: newRow(r, at), State: r.StateAt(at), TEEName: teeName(r.TEE),
 		Noun: what, Unnamed: unnamed + " without a url", Measures: fingerprintSentence(r.TEE),
 		Vendor: hashOf(r.MRSigner), Signer: hashOf(r.Subject), ISVProdID: r.ISVProdID, ISVSVN: r.ISVSVN,
-		StatusSentence: statusSentence(r.Status), StatusSince: newStamp(r.StatusSince, at),
+		StatusSentence: statusSentence(r.Status), StatusSince: newStamp(r.StatusSince, at), WillChange: willChangeSentence(r.WillChange),
 		FMSPC: hashOf(r.FMSPC), TrustRoot: r.TrustRoot, RootSentence: rootSentence(r.TrustRoot),
 		FirstAttested: newStamp(r.FirstAttested, at), ValidUntil: newStamp(r.ValidUntil, at), Attestations: r.Attestations,
 		Fresh: r.Freshness.Kind == record.FreshnessBlock, FreshnessBlock: r.Freshness.Height,

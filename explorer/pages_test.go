@@ -157,7 +157,18 @@ func TestEveryTierStateAndStatusHasItsWords(t *testing.T) {
 		{"expired", func(r *record.Record) { r.Expires = now }, "Expired", "ended on 21 November 2026", "idle"},
 		{"undecided", func(r *record.Record) { r.ValidUntil = now - 1 }, "Undecided", "lapsed on 21 November 2026", "idle"},
 		{"withdrawn", func(r *record.Record) { r.State = record.Withdrawn }, "Withdrawn", "has withdrawn the record", "idle"},
-		{"revoked", func(r *record.Record) { r.State = record.Revoked }, "Revoked", "withdrawn its word", "bad"},
+		{"revoked", func(r *record.Record) { r.State = record.Revoked }, "Revoked", "its vendor’s word is withdrawn", "bad"},
+		{"not supported any more", func(r *record.Record) {
+			r.State, r.StatusReason = record.Revoked, record.ReasonNotSupported
+		}, "Revoked", "fits none of the levels", "bad"},
+		{"mismatch", func(r *record.Record) { r.State, r.StatusReason = record.Revoked, record.ReasonMismatch }, "Revoked", "is not what its vendor describes", "bad"},
+		{"certificate over", func(r *record.Record) {
+			r.State, r.StatusReason = record.Expired, record.ReasonCertificate
+		}, "Expired", "a certificate that vouches for its platform", "idle"},
+		{"undecided by an event", func(r *record.Record) { r.State = record.Undecided }, "Undecided", "lapsed on", "idle"},
+		{"about to change", func(r *record.Record) {
+			r.WillChange = &record.WillChange{At: now, To: rats.OutOfDate, Reason: record.ReasonRecovery}
+		}, "Verified", "From 21 November 2026 on it will be OutOfDate", "good"},
 		{"simulated", func(r *record.Record) { r.TrustRoot = rats.SimulatedRoot }, "Verified, but simulated", "No hardware vouches for this", "warn"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -33,11 +33,14 @@ type verdict struct {
 // the record no longer vouches for is never called verified.
 func judge(r *record.Record, at record.Millis) verdict {
 	v := verdictOf(r)
-	was := "It was appraised as “" + v.Word + "” when it was last attested"
+	was := "It was last judged as “" + v.Word + "”"
 	switch r.StateAt(at) {
 	case record.Active:
 		return v
 	case record.Expired:
+		if r.StatusReason == record.ReasonCertificate {
+			return verdict{idle, "Expired", was + ", but a certificate that vouches for its platform came to its end on " + day(r.StatusSince) + "."}
+		}
 		return verdict{idle, "Expired", was + ", but the time for which its registrars vouched ended on " + day(r.Expires) + "."}
 	case record.Undecided:
 		return verdict{idle, "Undecided", was + ", but the vendor’s data behind that verdict lapsed on " + day(r.ValidUntil) + ". " +
@@ -45,10 +48,31 @@ func judge(r *record.Record, at record.Millis) verdict {
 	case record.Withdrawn:
 		return verdict{idle, "Withdrawn", was + ". Since then the holder of its own key has withdrawn the record."}
 	case record.Revoked:
-		return verdict{bad, "Revoked", was + ". Since then its vendor has withdrawn its word."}
+		return verdict{bad, "Revoked", revokedSentence(r)}
 	default:
 		return verdict{idle, "Not checked", "The record is in a state that this page does not know."}
 	}
+}
+
+// revokedSentence says why a record that was recorded as genuine is revoked.
+func revokedSentence(r *record.Record) string {
+	since := "Since " + day(r.StatusSince) + " "
+	switch r.StatusReason {
+	case record.ReasonNotSupported:
+		return since + "its platform fits none of the levels that its vendor vouches for."
+	case record.ReasonMismatch:
+		return since + "what signed its evidence is not what its vendor describes."
+	default:
+		return since + "its vendor’s word is withdrawn, for its platform or for a certificate that vouches for it."
+	}
+}
+
+// willChangeSentence says what is to be expected, empty where nothing is.
+func willChangeSentence(w *record.WillChange) string {
+	if w == nil {
+		return ""
+	}
+	return "From " + day(w.At) + " on it will be " + string(w.To) + ", by what its vendor has published already, unless the platform is updated and attested again."
 }
 
 // simulatedWord is the best that can be said of a simulated enclave.

@@ -154,7 +154,7 @@ func (a *app) enclavesHistory() *cobra.Command {
 			return a.printJSON(h)
 		}
 		for _, e := range h.Events {
-			a.printf("%s  block %-6d %-9s %s (%s)\n", stamp(e.Time), e.Height, e.Event, e.Record.Status, e.Record.Tier)
+			a.printf("%s  block %-6d %-11s %s (%s)\n", stamp(e.Time), e.Height, e.Event, e.Record.Status, e.Record.Tier)
 		}
 		return nil
 	})

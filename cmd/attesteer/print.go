@@ -119,7 +119,10 @@ func (a *app) printRecord(v record.View) {
 	}
 	a.row("build mode", string(v.BuildMode))
 	a.row("status", string(v.Status))
-	a.row("status since", stamp(v.StatusSince))
+	a.row("status since", fmt.Sprintf("%s (%s)", stamp(v.StatusSince), v.StatusReason))
+	if w := v.WillChange; w != nil {
+		a.row("will change", fmt.Sprintf("to %s at %s (%s)", w.To, stamp(w.At), w.Reason))
+	}
 	a.row("url", deref(v.URL))
 	a.row("registrar", deref(v.Registrar))
 	a.row("signer (report data)", v.Signer.Opaque)
