@@ -84,13 +84,14 @@ func abuse(ctx context.Context, bin, dir string, lasting time.Duration, progress
 	if err := n.kill(); err != nil {
 		return nil, err
 	}
-	if n, err = startNode(ctx, bin, home); err != nil {
+	again, err := startNode(ctx, bin, home)
+	if err != nil {
 		return nil, err
 	}
-	if r.Lost, err = lost(ctx, n.url, ids); err != nil {
-		return nil, err
+	if r.Lost, err = lost(ctx, again.url, ids); err != nil {
+		return nil, errors.Join(err, again.kill())
 	}
-	return r, n.stop(time.Minute)
+	return r, again.stop(time.Minute)
 }
 
 // newWorld records a few enclaves first, so that there is something to read.
@@ -222,7 +223,7 @@ func (w *world) settled(ctx context.Context, before usage) (usage, error) {
 
 // lost counts the records that a node does not have.
 func lost(ctx context.Context, url string, ids []string) (int, error) {
-	c := client.New(url, "", from(readerAddress))
+	c := client.New(url, "", from(""))
 	missing := 0
 	for _, id := range ids {
 		_, err := c.Get(ctx, id)

@@ -120,7 +120,11 @@ func wrongToken(ctx context.Context, w *world) string {
 
 func chunked(ctx context.Context, w *world) string {
 	return asked(w, func() (*http.Request, error) {
-		return http.NewRequestWithContext(ctx, http.MethodPost, w.node.url+"/v1/evidence", io.MultiReader(bytes.NewReader(w.huge)))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.node.url+"/v1/evidence", io.MultiReader(bytes.NewReader(w.huge)))
+		if err == nil {
+			req.Header.Set("Authorization", "Bearer word")
+		}
+		return req, err
 	})
 }
 

@@ -67,9 +67,12 @@ func (m *mint) quote() ([]byte, error) {
 }
 
 // from returns an HTTP client with an address of its own in 127.0.0.0/8, so that
-// what is counted by address counts for it alone.
+// what is counted by address counts for it alone; an empty address is any.
 func from(address string) *http.Client {
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}, Timeout: 10 * time.Second}
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	if address != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(address)}
+	}
 	return &http.Client{
 		Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 16, IdleConnTimeout: 5 * time.Second},
 		Timeout:   time.Minute,
@@ -142,7 +145,7 @@ type watcher struct {
 
 // follow reads the stream until ctx ends; a stream that ends before is an error.
 func (s *watcher) follow(ctx context.Context, w *world) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.node.url+"/v1/events?after=-1", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.node.url+"/v1/events?after=start", nil)
 	if err != nil {
 		return err
 	}

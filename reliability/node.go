@@ -37,18 +37,24 @@ type node struct {
 // startNode starts a node of a development network on a home and waits until it
 // is ready.
 func startNode(ctx context.Context, bin, home string) (*node, error) {
+	return startProcess(ctx, []string{bin}, home+".log", "serve", "--network", "dev", "--home", home, "--listen", "127.0.0.1:0")
+}
+
+// startProcess starts the program as a node, with metrics on an address of its
+// own, and waits until it is ready. What it says is added to a file.
+func startProcess(ctx context.Context, program []string, log string, args ...string) (*node, error) {
 	metrics, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	n := &node{metrics: metrics, errs: home + ".log", ended: make(chan struct{})}
+	n := &node{metrics: metrics, errs: log, ended: make(chan struct{})}
 	errs, err := os.OpenFile(n.errs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer errs.Close() //nolint:errcheck // the process has its own
-	n.cmd = exec.Command(bin, "serve", "--json", "--network", "dev", "--home", home,
-		"--listen", "127.0.0.1:0", "--metrics-listen", metrics)
+	args = append(append(program[1:len(program):len(program)], args...), "--json", "--metrics-listen", metrics)
+	n.cmd = exec.Command(program[0], args...)
 	n.cmd.Stderr = errs
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {

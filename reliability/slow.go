@@ -23,7 +23,7 @@ func slowClients() []abuser {
 		{"headers, a byte a second", 60, time.Second, dripping("GET /v1/enclaves HTTP/1.1\r\nHost: node\r\nX-Long: ", "a")},
 		{"a body, a byte a second", 60, time.Second, dripping("POST /v1/evidence HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer word\r\nContent-Length: 100000\r\n\r\n{", " ")},
 		{"answers that nobody reads", 40, time.Second, unread(strings.Repeat("GET /v1/enclaves?limit=200 HTTP/1.1\r\nHost: node\r\n\r\n", 40))},
-		{"events that nobody reads", 20, time.Second, unread("GET /v1/events?after=-1 HTTP/1.1\r\nHost: node\r\n\r\n")},
+		{"events that nobody reads", 20, time.Second, unread("GET /v1/events?after=start HTTP/1.1\r\nHost: node\r\n\r\n")},
 		{"a WebSocket that nobody reads", 20, time.Second, unread(upgrade)},
 		{"a connection without a word", 100, time.Second, dripping("", "")},
 		{"half a request, then a reset", 10, 50 * time.Millisecond, reset},
