@@ -44,7 +44,7 @@ func TestTheRunbookNamesCommandsAndFlagsThatExist(t *testing.T) {
 		for _, v := range environment(root) {
 			known["--"+v.flag] = true
 		}
-		for _, flag := range regexp.MustCompile("`(--[a-z-]+)").FindAllStringSubmatch(string(b), -1) {
+		for _, flag := range regexp.MustCompile("`(--[a-z0-9-]+)").FindAllStringSubmatch(string(b), -1) {
 			if !known[flag[1]] {
 				t.Errorf("%s: no command has %s", name, flag[1])
 			}

@@ -96,6 +96,7 @@ func (b *builder) common(ctx context.Context) (tree, error) {
 		"LICENSE":                             "LICENSE",
 		"README.md":                           "README.md",
 		"docs/operations/install.md":          "INSTALL.md",
+		"packaging/alerts.yml":                "monitoring/alerts.yml",
 		"packaging/systemd/attesteer.service": "systemd/attesteer.service",
 		"packaging/systemd/attesteer.env":     "systemd/attesteer.env",
 		"packaging/systemd/sysusers.conf":     "systemd/sysusers.conf",

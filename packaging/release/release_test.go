@@ -253,7 +253,7 @@ func TestAnArchiveIsSortedAndTellsNothingOfItsMaker(t *testing.T) {
 	for _, want := range []string{
 		"attesteer", "INSTALL.md", "LICENSE", "MODULES", "README.md", "THIRD-PARTY-LICENSES",
 		"completions/_attesteer", "completions/attesteer.bash", "completions/attesteer.fish", "completions/attesteer.ps1",
-		"man/man1/attesteer.1", "man/man1/attesteer-serve.1",
+		"monitoring/alerts.yml", "man/man1/attesteer.1", "man/man1/attesteer-serve.1",
 		"systemd/attesteer.env", "systemd/attesteer.service", "systemd/sysusers.conf",
 	} {
 		if !slices.Contains(names, want) {
