@@ -45,9 +45,12 @@ func fullDisk(ctx context.Context, n *network, progress io.Writer) (*faultReport
 	for m.node.alive() && time.Since(start) < recovery && ctx.Err() == nil {
 		rest(ctx, 100*time.Millisecond)
 	}
-	said := lastWords(m.node)
-	r.add("the node with the full disk", "ends with a word", fmt.Sprintf("after %v: %s", time.Since(start).Round(time.Millisecond), said),
-		!m.node.alive() && strings.Contains(said, "no space left"))
+	said, err := logged(m.node, "no space left on device")
+	if err != nil {
+		return nil, err
+	}
+	r.add("the node with the full disk", "ends, and says why", fmt.Sprintf("after %v: %s", time.Since(start).Round(time.Millisecond), said),
+		!m.node.alive() && said != "")
 	err = l.waitFor(ctx, 20, recovery)
 	r.add("the other three", "go on", "20 more", err == nil)
 	if m.node.alive() {
@@ -111,19 +114,18 @@ func fill(name string) error {
 	return f.Close()
 }
 
-// lastWords is the last line that a node said to its operator.
-func lastWords(n *node) string {
+// logged returns what a node's log says with a word in it, or nothing.
+func logged(n *node, word string) (string, error) {
 	b, err := os.ReadFile(n.errs)
 	if err != nil {
-		return err.Error()
+		return "", err
 	}
-	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if strings.HasPrefix(lines[i], "error:") {
-			return lines[i]
-		}
+	at := strings.Index(string(b), word)
+	if at < 0 {
+		return "", nil
 	}
-	return lines[len(lines)-1]
+	begin := strings.LastIndex(string(b[:at]), "write ")
+	return string(b[max(begin, at-100, 0) : at+len(word)]), nil
 }
 
 // brokenWAL cuts, and scribbles over, the end of a killed validator's write-ahead
