@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"os"
 
@@ -48,7 +50,9 @@ func (a *app) submitCommand() *cobra.Command {
 }
 
 func (a *app) submit(ctx context.Context, node string, s client.Submission) error {
-	got, err := a.dial(node).SubmitEvidence(ctx, s)
+	// With a key the connection may be made again where it was lost: the evidence
+	// is submitted once all the same.
+	got, err := a.dial(node).Idempotent(rand.Text()).SubmitEvidence(ctx, s)
 	if err != nil {
 		return a.nodeError(node, err)
 	}
@@ -59,7 +63,8 @@ func (a *app) submit(ctx context.Context, node string, s client.Submission) erro
 	return nil
 }
 
-// nodeError adds a hint where a node could not be reached or wants a token.
+// nodeError adds a hint where a node could not be reached, or wants a token or
+// another one.
 func (a *app) nodeError(node string, err error) error {
 	var network *url.Error
 	if errors.As(err, &network) {
@@ -67,6 +72,10 @@ func (a *app) nodeError(node string, err error) error {
 			return h
 		}
 		return hinted{err, "is a node running at " + node + "? start one with: attesteer serve"}
+	}
+	var refusal *client.Refusal
+	if errors.As(err, &refusal) && refusal.Status == http.StatusForbidden {
+		return hinted{err, "the token is good, but not for this: attesteer token list shows the scopes and the registrar of each"}
 	}
 	if rats.KindOf(err) == rats.Unauthorized {
 		return hinted{err, "set ATTESTEER_TOKEN to a token of this node"}
