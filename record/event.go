@@ -30,7 +30,19 @@ const (
 	Announced EventKind = "announced"
 )
 
-// EventKinds lists the kinds of events.
+// The kinds of events that are about the ledger and not about a record.
+const (
+	// ProposalMade and BallotCast: a validator proposed, or voted.
+	ProposalMade EventKind = "proposal_made"
+	BallotCast   EventKind = "ballot_cast"
+	// ProposalSettled begins the kinds that say what became of a proposal; the
+	// [ProposalState] follows.
+	ProposalSettled EventKind = "proposal_"
+	// VersionBegan: a version of the state machine began.
+	VersionBegan EventKind = "version_began"
+)
+
+// EventKinds lists the kinds of events of records.
 func EventKinds() []EventKind {
 	return []EventKind{Recorded, Attested, Listed, Delisted, WithdrawnByKey, RanOut, Lapsed, Reappraised, Announced}
 }
@@ -45,5 +57,7 @@ type Event struct {
 	Height   uint64    `cbor:"4,keyasint"`
 	// Tx is zero where the record changed by itself.
 	Tx     TxHash `cbor:"5,keyasint"`
-	Record Record `cbor:"6,keyasint"`
+	Record Record `cbor:"6,keyasint,omitzero"`
+	// Act is set, and Record is zero, where the event is about the ledger itself.
+	Act *Act `cbor:"7,keyasint,omitempty"`
 }

@@ -18,9 +18,11 @@ const MaxEndorsements = 64
 type Opened struct {
 	Hash TxHash
 	Kind TxKind
-	// Tick is set for a time tick, Tx and Registrar for a registrar's transaction.
+	// Tick is set for a time tick, Tx for a registrar's transaction, Motion for a
+	// governance one. Registrar is the key that signed either of these two.
 	Tick      *TimeTick
 	Tx        *Transaction
+	Motion    *Motion
 	Registrar Registrar
 
 	body      []byte
@@ -81,12 +83,16 @@ func Open(b []byte) (*Opened, error) {
 			return nil, err
 		}
 		return o, nil
-	case KindRegistrar:
+	case KindRegistrar, KindGovernance:
 		if len(e.Signer) != ed25519.PublicKeySize || len(e.Signature) != ed25519.SignatureSize {
 			return nil, rats.Errorf(rats.Malformed, "transaction with a key of %d and a signature of %d bytes", len(e.Signer), len(e.Signature))
 		}
 		o.Registrar = Registrar(e.Signer)
-		if err := o.readBody(); err != nil {
+		read := o.readBody
+		if e.Kind == KindGovernance {
+			read = o.readMotion
+		}
+		if err := read(); err != nil {
 			return nil, err
 		}
 		return o, nil
@@ -138,10 +144,17 @@ func (s *Submission) check() error {
 	return CheckURL(s.URL)
 }
 
-// Verify checks the registrar's signature: BadSignature.
+// Verify checks the registrar's or the validator's signature: BadSignature.
 func (o *Opened) Verify() error {
-	if o.Kind != KindRegistrar || !ed25519.Verify(o.Registrar[:], SignedBytes(o.body), o.signature) {
-		return rats.Errorf(rats.BadSignature, "the registrar did not sign this transaction")
+	var signed []byte
+	switch o.Kind {
+	case KindRegistrar:
+		signed = SignedBytes(o.body)
+	case KindGovernance:
+		signed = GovernanceBytes(o.body)
+	}
+	if signed == nil || !ed25519.Verify(o.Registrar[:], signed, o.signature) {
+		return rats.Errorf(rats.BadSignature, "the key that the transaction names did not sign it")
 	}
 	return nil
 }

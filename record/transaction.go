@@ -21,12 +21,13 @@ const TransactionVersion = 1
 type Envelope struct {
 	_    struct{} `cbor:",toarray"`
 	Kind TxKind
-	// Body is the CBOR of a Transaction or a TimeTick.
+	// Body is the CBOR of a Transaction, a TimeTick or a Motion.
 	Body []byte
-	// Signer is the registrar's key, empty for a time tick.
+	// Signer is the registrar's key, or a validator's governance key; empty for a
+	// time tick.
 	Signer []byte
-	// Signature is Ed25519 over the domain tag and Body (see [SignedBytes]),
-	// empty for a time tick.
+	// Signature is Ed25519 over a domain tag and Body (see [SignedBytes] and
+	// [GovernanceBytes]), empty for a time tick.
 	Signature []byte
 }
 
@@ -39,6 +40,8 @@ const (
 	KindTime TxKind = 1
 	// KindRegistrar is a registrar's transaction.
 	KindRegistrar TxKind = 2
+	// KindGovernance is a validator's proposal or ballot.
+	KindGovernance TxKind = 3
 )
 
 // TimeTick is the body of the transaction that carries a block's ledger time.

@@ -124,7 +124,7 @@ func TestTransactionsThatAreNotWellFormedAreRefused(t *testing.T) {
 		{"something after the end", append(bytes.Clone(good), 0), rats.Malformed},
 		{"over the size limit", make([]byte, record.MaxTransaction+1), rats.TooLarge},
 		{"kind zero", envelope(func(e *record.Envelope) { e.Kind = 0 }), rats.Unsupported},
-		{"a kind of the future", envelope(func(e *record.Envelope) { e.Kind = 3 }), rats.Unsupported},
+		{"a kind of the future", envelope(func(e *record.Envelope) { e.Kind = 4 }), rats.Unsupported},
 		{"a key that is too short", envelope(func(e *record.Envelope) { e.Signer = e.Signer[1:] }), rats.Malformed},
 		{"no key", envelope(func(e *record.Envelope) { e.Signer = []byte{} }), rats.Malformed},
 		{"no signature", envelope(func(e *record.Envelope) { e.Signature = []byte{} }), rats.Malformed},

@@ -189,7 +189,7 @@ func (x *run) reviewWatched(id record.ID) error {
 // nothing of what the record says, nothing is written.
 func (x *run) review(rec *record.Record, w *record.Watch) error {
 	now := x.st.time.Time
-	s := x.registry.verifier.Reappraise(inputsOf(w, rec.BuildMode), x.st.shelf.all, x.st.genesis.policy(nil), now.Time())
+	s := x.registry.verifier.Reappraise(inputsOf(w, rec.BuildMode), x.st.shelf.all, x.st.policy(nil), now.Time())
 	was := *rec
 	until, known := x.st.shelf.validUntil(w)
 	places := w.RestsOn

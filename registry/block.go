@@ -27,6 +27,11 @@ type Outcome struct {
 	Results []TxResult
 	// AppHash is the hash of the state after the block.
 	AppHash [32]byte
+	// Validators are those that the block changes, without power where they go;
+	// the change counts two heights later.
+	Validators []record.Validator
+	// Version is that of the state machine in the next block.
+	Version uint64
 }
 
 // Apply runs a block on the committed state. Nothing counts until Commit; to
@@ -38,6 +43,9 @@ func (r *Registry) Apply(b Block) (Outcome, error) {
 	st := r.committed()
 	if b.Height != st.Height+1 {
 		return Outcome{}, rats.Errorf(rats.Internal, "block %d does not follow %d", b.Height, st.Height)
+	}
+	if err := r.CanApply(b.Height); err != nil {
+		return Outcome{}, err
 	}
 	x := r.newRun(st, b.Height, &usage{})
 	x.st.Height = b.Height
@@ -67,6 +75,10 @@ func (r *Registry) Apply(b Block) (Outcome, error) {
 		out.Results = append(out.Results, result)
 	}
 	if ticked {
+		var err error
+		if out.Validators, err = x.govern(); err != nil {
+			return Outcome{}, err
+		}
 		if err := x.age(st.time.Time); err != nil {
 			return Outcome{}, err
 		}
@@ -79,20 +91,24 @@ func (r *Registry) Apply(b Block) (Outcome, error) {
 		return Outcome{}, err
 	}
 	r.staged = staged
-	out.AppHash = x.st.AppHash
+	out.AppHash, out.Version = x.st.AppHash, x.st.versionAt(b.Height+1)
 	return out, nil
 }
 
-// tick sets ledger time and clears away what is over by then.
+// tick sets ledger time, begins what begins with the block, and clears away what
+// is over by then.
 func (x *run) tick(at record.Millis) error {
 	x.st.time.Time, x.st.time.Height = at, x.height
+	if err := x.activate(); err != nil {
+		return err
+	}
 	if err := x.w.write(record.TimeKey(), x.st.time); err != nil {
 		return err
 	}
 	if err := x.prune(spaceNonceEnd, at, func(rest []byte) []byte { return rest }); err != nil {
 		return err
 	}
-	return x.prune(spaceBlockTime, at-record.Millis(x.st.genesis.Parameters.FreshnessWindow), func(rest []byte) []byte {
+	return x.prune(spaceBlockTime, at-record.Millis(x.st.gov.Parameters.FreshnessWindow), func(rest []byte) []byte {
 		return record.BlockKey([32]byte(rest))
 	})
 }

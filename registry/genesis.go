@@ -7,12 +7,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"time"
 
-	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -38,32 +35,15 @@ type Genesis struct {
 	Registrars []string `cbor:"4,keyasint" json:"registrars"`
 	// SimulatedRoot is trusted beside the vendors' roots, on dev alone.
 	SimulatedRoot *rats.TrustRoot `cbor:"5,keyasint,omitempty" json:"simulated_root,omitempty"`
+	// Validators are those that the chain begins with. A ledger without any, which
+	// no network has, is never changed by its validators.
+	Validators []record.Validator `cbor:"6,keyasint,omitempty" json:"validators,omitempty"`
+	// Version is that of the state machine in the first block.
+	Version uint64 `cbor:"7,keyasint" json:"state_version"`
 }
 
-// Parameters bound what may be asked of the ledger. Durations are in
-// milliseconds of ledger time; quotas are counts per block, zero for no bound.
-type Parameters struct {
-	DefaultDuration int64 `cbor:"1,keyasint" json:"default_duration_ms"`
-	MinDuration     int64 `cbor:"2,keyasint" json:"min_duration_ms"`
-	MaxDuration     int64 `cbor:"3,keyasint" json:"max_duration_ms"`
-	// MaxUnfresh bounds how long after a record's first attestation evidence
-	// that binds nothing recent can carry it; zero for no bound.
-	MaxUnfresh int64 `cbor:"4,keyasint" json:"max_unfresh_ms"`
-	// FreshnessWindow is how long a block's hash is remembered.
-	FreshnessWindow int64 `cbor:"5,keyasint" json:"freshness_window_ms"`
-	// MaxTransactionLife bounds a transaction's not_after past ledger time.
-	MaxTransactionLife int64 `cbor:"6,keyasint" json:"max_transaction_life_ms"`
-	// MaxListings bounds the registrars that list one record.
-	MaxListings uint32 `cbor:"7,keyasint" json:"max_listings"`
-	// RegistrarQuota is each admitted registrar's, UnknownQuota that of all
-	// others together, PlatformQuota that of one machine.
-	RegistrarQuota uint32 `cbor:"8,keyasint" json:"registrar_quota"`
-	UnknownQuota   uint32 `cbor:"9,keyasint" json:"unknown_quota"`
-	PlatformQuota  uint32 `cbor:"10,keyasint" json:"platform_quota"`
-	// EvaluationDelay is how long after a TCB recovery the evaluation that came
-	// of it binds, by the newest list of evaluation numbers in state.
-	EvaluationDelay int64 `cbor:"11,keyasint" json:"evaluation_delay_ms"`
-}
+// Parameters bound what may be asked of the ledger.
+type Parameters = record.Parameters
 
 // NewGenesis returns a network's usual genesis.
 func NewGenesis(network string) Genesis {
@@ -78,7 +58,7 @@ func NewGenesis(network string) Genesis {
 	if network == Dev {
 		p.MaxUnfresh, p.RegistrarQuota, p.UnknownQuota, p.PlatformQuota = 0, 0, 0, 0
 	}
-	return Genesis{Network: network, Parameters: p, Registrars: []string{}}
+	return Genesis{Network: network, Parameters: p, Registrars: []string{}, Version: StateVersion}
 }
 
 // Validate refuses a genesis that no ledger of its network can have.
@@ -86,7 +66,6 @@ func (g Genesis) Validate() error {
 	bad := func(format string, args ...any) error {
 		return rats.Errorf(rats.Malformed, "genesis: "+format, args...)
 	}
-	p := g.Parameters
 	switch {
 	case g.Network != Dev && g.Network != Test && g.Network != Main:
 		return bad("network %q is neither dev, test nor main", g.Network)
@@ -94,20 +73,14 @@ func (g Genesis) Validate() error {
 		return bad("a clock offset is for dev networks alone")
 	case g.Network != Dev && g.SimulatedRoot != nil:
 		return bad("a simulated root is for dev networks alone")
-	case p.MinDuration <= 0 || p.DefaultDuration < p.MinDuration || p.MaxDuration < p.DefaultDuration:
-		return bad("durations are not in order")
-	case p.MaxUnfresh < 0 || p.FreshnessWindow <= 0 || p.MaxTransactionLife <= 0 || p.MaxListings == 0 || p.EvaluationDelay < 0:
-		return bad("a parameter is out of range")
 	}
 	if err := g.simulatedRoot(); err != nil {
 		return err
 	}
-	for i, r := range g.Registrars {
-		if slices.Contains(g.Registrars[:i], r) {
-			return bad("registrar %s stands twice", r)
-		}
-		if b, err := hex.DecodeString(r); err != nil || len(b) != 32 || hex.EncodeToString(b) != r {
-			return bad("registrar %q is not 32 bytes in lower-case hex", r)
+	policy := g.begun().Policy
+	for _, err := range []error{g.Parameters.Check(), policy.Check(), record.CheckValidators(g.Validators)} {
+		if err != nil {
+			return bad("%w", err)
 		}
 	}
 	return nil
@@ -143,33 +116,4 @@ func (g *Genesis) UnmarshalJSON(data []byte) error {
 	}
 	*g = Genesis(out)
 	return nil
-}
-
-// admits reports whether a registrar is admitted.
-func (g Genesis) admits(r record.Registrar) bool {
-	return slices.Contains(g.Registrars, hex.EncodeToString(r[:]))
-}
-
-// roots returns the roots that count on this network.
-func (g Genesis) roots() []rats.TrustRoot {
-	roots := attesteer.Roots()
-	if g.SimulatedRoot != nil {
-		roots = append(roots, *g.SimulatedRoot)
-	}
-	return roots
-}
-
-// policy is the network's profile. The network decides little: every decided
-// status but Revoked and NotSupported is recorded with its tier, and how good
-// is good enough is each reader's policy.
-func (g Genesis) policy(runtimeData []byte) attesteer.Policy {
-	return attesteer.Policy{
-		AllowDebug: g.Network != Main,
-		AcceptTCB: []rats.TCBStatus{
-			rats.SWHardeningNeeded, rats.ConfigurationNeeded, rats.ConfigurationAndSWHardeningNeeded,
-			rats.OutOfDate, rats.OutOfDateConfigurationNeeded,
-			rats.TDRelaunchAdvised, rats.TDRelaunchAdvisedConfigurationNeeded,
-		},
-		Roots: g.roots(), RuntimeData: runtimeData,
-	}
 }

@@ -41,6 +41,9 @@ func (r *Registry) PruneEvidence(before record.Millis, limit int) (int, error) {
 		if e.Time >= before {
 			break
 		}
+		if e.Act != nil {
+			continue // it has no evidence
+		}
 		over, err := r.isOver(&e)
 		if err != nil {
 			return 0, err

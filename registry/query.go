@@ -184,7 +184,7 @@ func (r *Registry) LacksAt(now record.Millis, items []rats.Endorsement) []rats.E
 func (r *Registry) lacks(st *state, at record.Millis, items []rats.Endorsement) []rats.Endorsement {
 	best := map[string]*offer{}
 	for _, e := range items {
-		o, err := r.examine(st.genesis, at, e)
+		o, err := r.examine(st, at, e)
 		if err != nil {
 			continue
 		}

@@ -15,8 +15,9 @@ import (
 // is encoded: nodes of different versions do not reach the same application hash.
 //
 // Version 2 brought withdrawals, and the keys of enclaves into records. Version 3
-// lets records change by themselves.
-const StateVersion = 3
+// lets records change by themselves. Version 4 has the validators decide, and is
+// the first whose successor begins at a height that they agree on.
+const StateVersion = 4
 
 // factsCapacity is how many verified signatures are remembered: two megabytes.
 const factsCapacity = 1 << 16
@@ -27,6 +28,8 @@ type Registry struct {
 	store    Store
 	verifier *attesteer.Verifier
 	signed   *seen
+	// newest is the last version of the state machine that is known.
+	newest uint64
 
 	// mu guards state and versions: they change when a block is committed.
 	mu       sync.RWMutex
@@ -52,7 +55,7 @@ type meta struct {
 	AppHash   [32]byte  `cbor:"3,keyasint"`
 	Past      past      `cbor:"4,keyasint"`
 	Challenge challenge `cbor:"5,keyasint"`
-	// Version is the [StateVersion] by which the state was reached.
+	// Version is that of the state machine by which the state was reached.
 	Version uint64 `cbor:"6,keyasint"`
 }
 
@@ -68,6 +71,8 @@ type challenge struct {
 type state struct {
 	meta
 	genesis Genesis
+	// gov is what validators decide on, as it holds now; nil before the genesis.
+	gov     *record.Governance
 	time    record.LedgerTime
 	tree    tree.Map
 	logRoot [32]byte
@@ -84,18 +89,29 @@ type staged struct {
 // Open opens the registry in a store and rebuilds the Merkle map from it. An
 // empty store waits for Init.
 func Open(store Store) (*Registry, error) {
-	r := &Registry{store: store, verifier: attesteer.NewVerifier(factsCapacity), signed: newSeen(factsCapacity)}
-	st, err := load(store)
+	r := newRegistry(store)
+	return r, r.load()
+}
+
+func newRegistry(store Store) *Registry {
+	return &Registry{
+		store: store, verifier: attesteer.NewVerifier(factsCapacity), signed: newSeen(factsCapacity), newest: StateVersion,
+	}
+}
+
+// load takes over what the store holds.
+func (r *Registry) load() error {
+	st, err := r.stored(r.store)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.state = st
 	r.versions.add(st, nil)
-	return r, nil
+	return nil
 }
 
-// load reads the state of a store.
-func load(store Store) (*state, error) {
+// stored reads the state of a store.
+func (r *Registry) stored(store Store) (*state, error) {
 	st := &state{shelf: newShelf()}
 	raw, err := store.Get(metaKey())
 	if err != nil {
@@ -107,9 +123,8 @@ func load(store Store) (*state, error) {
 	if err := record.Unmarshal(raw, &st.meta); err != nil {
 		return nil, rats.Errorf(rats.Internal, "state: %w", err)
 	}
-	if st.Version != StateVersion {
-		return nil, rats.Errorf(rats.Unsupported, "the stored state is of version %d of the state machine, and this program has version %d: "+
-			"it takes a program of that version, or a new ledger", max(st.Version, 1), StateVersion)
+	if !r.knows(st.Version) {
+		return nil, r.errVersion(max(st.Version, 1), "the stored state is")
 	}
 	return st, st.fill(store)
 }
@@ -122,7 +137,7 @@ func (st *state) fill(store Store) error {
 		name string
 		key  []byte
 		into any
-	}{{"genesis", record.GenesisKey(), &st.genesis}, {"ledger time", record.TimeKey(), &st.time}} {
+	}{{"genesis", record.GenesisKey(), &st.genesis}, {"ledger time", record.TimeKey(), &st.time}, {"governance", record.GovernanceKey(), &st.gov}} {
 		ok, err := base.read(entry.key, entry.into)
 		if err != nil {
 			return err
@@ -131,7 +146,7 @@ func (st *state) fill(store Store) error {
 			return rats.Errorf(rats.Internal, "state: no %s: the store is damaged", entry.name)
 		}
 	}
-	st.shelf.forLedger(st.genesis.Parameters)
+	st.shelf.forLedger(st.gov.Parameters)
 	if err := st.rebuild(store); err != nil {
 		return err
 	}
@@ -185,13 +200,20 @@ func (r *Registry) Init(chainID string, genesisTime record.Millis, g Genesis) ([
 		}
 		return held.AppHash, nil
 	}
-	st := &state{genesis: g, shelf: newShelf().forLedger(g.Parameters), meta: meta{ChainID: chainID, Past: past{Hashes: [][32]byte{}}, Version: StateVersion}}
+	if !r.knows(g.Version) {
+		return [32]byte{}, r.errVersion(g.Version, "the genesis is")
+	}
+	gov := g.begun()
+	st := &state{genesis: g, gov: gov, shelf: newShelf().forLedger(g.Parameters), meta: meta{ChainID: chainID, Past: past{Hashes: [][32]byte{}}, Version: g.Version}}
 	st.time = record.LedgerTime{Time: genesisTime + record.Millis(g.ClockOffset), ClockOffset: g.ClockOffset}
 	w := newLayer(r.store)
 	if err := w.write(record.GenesisKey(), g); err != nil {
 		return [32]byte{}, err
 	}
 	if err := w.write(record.TimeKey(), st.time); err != nil {
+		return [32]byte{}, err
+	}
+	if err := w.write(record.GovernanceKey(), gov); err != nil {
 		return [32]byte{}, err
 	}
 	out, err := seal(st, w, nil)

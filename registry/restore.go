@@ -47,7 +47,7 @@ func (r *Registry) Restore(chainID string, height uint64, appHash [32]byte) (*Re
 		return nil, err
 	}
 	return &Restoration{r: r, final: meta{
-		ChainID: chainID, Height: height, AppHash: appHash, Past: past{Hashes: [][32]byte{}}, Version: StateVersion,
+		ChainID: chainID, Height: height, AppHash: appHash, Past: past{Hashes: [][32]byte{}},
 	}}, nil
 }
 
@@ -253,6 +253,10 @@ func (x *Restoration) Finish() error {
 	st := &state{meta: x.final, shelf: newShelf()}
 	if err := st.fill(x.r.store); err != nil {
 		return rats.Errorf(rats.Malformed, "snapshot of height %d: %w", x.final.Height, err)
+	}
+	st.Version = st.gov.Version
+	if !x.r.knows(st.Version) {
+		return x.r.errVersion(st.Version, "the state of the snapshot is")
 	}
 	m, err := record.Marshal(st.meta)
 	if err != nil {

@@ -151,11 +151,11 @@ func errPlatform() *rats.Error {
 
 // examine checks an endorsement on its own: form, signatures, and that it is
 // not from the future.
-func (r *Registry) examine(g Genesis, now record.Millis, e rats.Endorsement) (*offer, error) {
+func (r *Registry) examine(st *state, now record.Millis, e rats.Endorsement) (*offer, error) {
 	if e.Kind == rats.PCKCertificate {
 		return nil, errPlatform()
 	}
-	info, err := r.verifier.CheckEndorsement(e, g.roots())
+	info, err := r.verifier.CheckEndorsement(e, st.roots())
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (x *run) submit(o *record.Opened, out *TxResult) error {
 	if err != nil {
 		return err
 	}
-	if err := x.use.platform(x.st.genesis, result.Platform); err != nil {
+	if err := x.use.platform(x.st.gov.Parameters, result.Platform); err != nil {
 		return err
 	}
 	var earlier record.ReplayEntry
@@ -48,7 +48,7 @@ func (x *run) appraise(s *record.Submission) (*attesteer.Result, error) {
 	verify := func(p attesteer.Policy) (*attesteer.Result, error) {
 		return x.registry.verifier.Verify(attesteer.Evidence{Raw: s.Evidence}, x.st.shelf.all, p, x.st.time.Time.Time())
 	}
-	policy := x.st.genesis.policy(s.RuntimeData)
+	policy := x.st.policy(s.RuntimeData)
 	result, err := verify(policy)
 	if result == nil || err == nil || rats.AsError(err).Check != "runtime_data" {
 		return result, err
@@ -63,7 +63,7 @@ func (x *run) appraise(s *record.Submission) (*attesteer.Result, error) {
 
 // duration returns for how long the registrar vouches.
 func (x *run) duration(asked int64) (record.Millis, error) {
-	p := x.st.genesis.Parameters
+	p := x.st.gov.Parameters
 	switch {
 	case asked == 0:
 		return record.Millis(p.DefaultDuration), nil
@@ -179,7 +179,7 @@ func (w writing) first() error {
 // unfresh bounds an expiry by how far evidence that binds nothing recent can
 // carry the record.
 func (w writing) unfresh(rec *record.Record, expires record.Millis) record.Millis {
-	limit := record.Millis(w.st.genesis.Parameters.MaxUnfresh)
+	limit := record.Millis(w.st.gov.Parameters.MaxUnfresh)
 	if limit == 0 {
 		return expires
 	}
@@ -203,7 +203,7 @@ func (x *run) freshness(reportData []byte) ([]byte, record.Freshness, error) {
 	}
 	var block record.BlockEntry
 	ok, err := x.w.read(record.BlockKey([32]byte(subject[32:])), &block)
-	if err != nil || !ok || block.Time+record.Millis(x.st.genesis.Parameters.FreshnessWindow) < x.st.time.Time {
+	if err != nil || !ok || block.Time+record.Millis(x.st.gov.Parameters.FreshnessWindow) < x.st.time.Time {
 		return subject, none, err
 	}
 	clear(subject[32:])
@@ -238,10 +238,10 @@ func (w writing) keepEvidence(rec *record.Record) {
 // admitted one.
 func (w writing) list(rec *record.Record, expires record.Millis) error {
 	s := w.opened.Tx.Submission
-	admitted := w.st.genesis.admits(w.opened.Registrar)
+	admitted := w.st.admits(w.opened.Registrar)
 	at := slices.IndexFunc(rec.Listings, func(l record.Listing) bool { return l.Registrar == w.opened.Registrar })
 	if at < 0 {
-		if len(rec.Listings) >= int(w.st.genesis.Parameters.MaxListings) {
+		if len(rec.Listings) >= int(w.st.gov.Parameters.MaxListings) {
 			now := w.st.time.Time
 			oldest := slices.IndexFunc(rec.Listings, func(l record.Listing) bool { return l.Expires <= now })
 			if oldest < 0 && admitted {

@@ -18,6 +18,8 @@ type TxResult struct {
 	// to, or for a replay the one that holds it already. Of a withdrawal it is
 	// the record that it is about, if there is one.
 	RecordID record.ID
+	// Proposal is the number of the proposal that a governance transaction is about.
+	Proposal uint64
 	// Recorded: the transaction wrote a record.
 	Recorded bool
 	// Earlier is, for a replay, the transaction that recorded the evidence.
@@ -94,6 +96,9 @@ func (r *Registry) check(at record.Millis, tx []byte) TxResult {
 	before := use.clone()
 	x := r.newRun(r.state, r.state.Height+1, &use)
 	x.st.time.Time = at
+	if err := x.activate(); err != nil {
+		return TxResult{Tx: o.Hash, Err: rats.AsError(err)}
+	}
 	out := x.transaction(o)
 	if out.Err == nil {
 		r.count(o, before, use)
@@ -112,6 +117,12 @@ func (r *Registry) count(o *record.Opened, before, after usage) {
 		}
 		r.checked.registrars[o.Registrar] += d
 	}
+	if d := after.motions[o.Registrar] - before.motions[o.Registrar]; d != 0 {
+		if r.checked.motions == nil {
+			r.checked.motions = map[record.Registrar]uint32{}
+		}
+		r.checked.motions[o.Registrar] += d
+	}
 	for id, n := range after.platforms {
 		if d := n - before.platforms[id]; d != 0 {
 			if r.checked.platforms == nil {
@@ -122,7 +133,7 @@ func (r *Registry) count(o *record.Opened, before, after usage) {
 	}
 }
 
-// transaction runs one registrar's transaction. It counts whole or not at all.
+// transaction runs the transaction of a registrar or a validator. It counts whole or not at all.
 func (x *run) transaction(o *record.Opened) TxResult {
 	out := TxResult{Tx: o.Hash, Height: x.height}
 	kept := *x.st
@@ -134,7 +145,7 @@ func (x *run) transaction(o *record.Opened) TxResult {
 		out.Err = rats.AsError(err)
 		*x.st, x.w, x.events, x.count, x.stirred = kept, outer, events, count, stirred
 		*x.use = use
-		out.Taken, out.Recorded = 0, false
+		out.Taken, out.Recorded, out.Proposal = 0, false, 0
 		return out
 	}
 	x.w.merge()
@@ -144,6 +155,9 @@ func (x *run) transaction(o *record.Opened) TxResult {
 
 // execute does the work, cheapest checks first.
 func (x *run) execute(o *record.Opened, out *TxResult) error {
+	if o.Motion != nil {
+		return x.motion(o, out)
+	}
 	if err := x.admit(o); err != nil {
 		return err
 	}
@@ -167,7 +181,7 @@ func (x *run) execute(o *record.Opened, out *TxResult) error {
 // seen before, and is within its registrar's quota.
 func (x *run) admit(o *record.Opened) error {
 	tx, now := o.Tx, x.st.time.Time
-	life := record.Millis(x.st.genesis.Parameters.MaxTransactionLife)
+	life := record.Millis(x.st.gov.Parameters.MaxTransactionLife)
 	switch {
 	case tx.ChainID != x.st.ChainID:
 		return rats.Errorf(rats.BindingMismatch, "the transaction is for another ledger")
@@ -176,19 +190,25 @@ func (x *run) admit(o *record.Opened) error {
 	case tx.NotAfter > now+life:
 		return rats.Errorf(rats.PolicyRejected, "the transaction's not_after is more than %d s past ledger time", life/1000)
 	}
-	key := record.NonceKey(o.Registrar, tx.Nonce)
+	if err := x.use.registrar(x.st, o.Registrar); err != nil {
+		return err
+	}
+	return x.spend(o.Registrar, tx.Nonce, tx.NotAfter)
+}
+
+// spend takes a key's nonce, which is remembered for as long as the transaction
+// could come again.
+func (x *run) spend(who record.Registrar, nonce [16]byte, notAfter record.Millis) error {
+	key := record.NonceKey(who, nonce)
 	if used, err := x.w.get(mapSpace(key)); err != nil {
 		return err
 	} else if used != nil {
-		return rats.Errorf(rats.Replayed, "the registrar's nonce was used before")
+		return rats.Errorf(rats.Replayed, "the nonce of this key was used before")
 	}
-	if err := x.use.registrar(x.st.genesis, o.Registrar); err != nil {
+	if err := x.w.write(key, notAfter); err != nil {
 		return err
 	}
-	if err := x.w.write(key, tx.NotAfter); err != nil {
-		return err
-	}
-	x.w.put(timeKey(spaceNonceEnd, tx.NotAfter, key), []byte{1})
+	x.w.put(timeKey(spaceNonceEnd, notAfter, key), []byte{1})
 	return nil
 }
 
@@ -201,7 +221,7 @@ func (x *run) publish(tx *record.Transaction, out *TxResult) error {
 	var taken []*offer
 	shelf := x.st.shelf
 	for _, e := range tx.Endorsements {
-		o, err := x.registry.examine(x.st.genesis, x.st.time.Time, e)
+		o, err := x.registry.examine(x.st, x.st.time.Time, e)
 		better := false
 		if err == nil {
 			better, err = shelf.weigh(o)

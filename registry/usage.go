@@ -16,18 +16,20 @@ type usage struct {
 	registrars map[record.Registrar]uint32
 	unknown    uint32
 	platforms  map[string]uint32
+	// motions counts the governance transactions of each validator.
+	motions map[record.Registrar]uint32
 }
 
 func (u usage) clone() usage {
-	return usage{registrars: maps.Clone(u.registrars), unknown: u.unknown, platforms: maps.Clone(u.platforms)}
+	return usage{registrars: maps.Clone(u.registrars), unknown: u.unknown, platforms: maps.Clone(u.platforms), motions: maps.Clone(u.motions)}
 }
 
 // registrar takes one transaction out of its registrar's quota, or out of the
 // pool that all unknown registrars share.
-func (u *usage) registrar(g Genesis, r record.Registrar) error {
-	if !g.admits(r) {
+func (u *usage) registrar(st *state, r record.Registrar) error {
+	if !st.admits(r) {
 		u.unknown++
-		if q := g.Parameters.UnknownQuota; q != 0 && u.unknown > q {
+		if q := st.gov.Parameters.UnknownQuota; q != 0 && u.unknown > q {
 			return rats.Errorf(rats.QuotaExceeded, "unknown registrars have used up their %d transactions of this block", q)
 		}
 		return nil
@@ -36,15 +38,26 @@ func (u *usage) registrar(g Genesis, r record.Registrar) error {
 		u.registrars = map[record.Registrar]uint32{}
 	}
 	u.registrars[r]++
-	if q := g.Parameters.RegistrarQuota; q != 0 && u.registrars[r] > q {
+	if q := st.gov.Parameters.RegistrarQuota; q != 0 && u.registrars[r] > q {
 		return rats.Errorf(rats.QuotaExceeded, "the registrar has used up its %d transactions of this block", q)
 	}
 	return nil
 }
 
+// motion takes one transaction out of what a validator may say in a block.
+func (u *usage) motion(who record.Registrar) error {
+	if u.motions == nil {
+		u.motions = map[record.Registrar]uint32{}
+	}
+	if u.motions[who]++; u.motions[who] > motionQuota {
+		return rats.Errorf(rats.QuotaExceeded, "the validator has used up its %d governance transactions of this block", motionQuota)
+	}
+	return nil
+}
+
 // platform takes one submission out of a machine's quota.
-func (u *usage) platform(g Genesis, id []byte) error {
-	q := g.Parameters.PlatformQuota
+func (u *usage) platform(p Parameters, id []byte) error {
+	q := p.PlatformQuota
 	if q == 0 {
 		return nil
 	}

@@ -106,14 +106,18 @@ func (x *run) save(rec *record.Record, kind record.EventKind, tx record.TxHash) 
 	if err := x.w.write(record.RecordKey(rec.ID), rec); err != nil {
 		return err
 	}
-	event, err := record.Marshal(record.Event{
-		Sequence: x.count, Kind: kind, Time: x.st.time.Time, Height: x.height, Tx: tx, Record: *rec,
-	})
+	return x.log(record.Event{Kind: kind, Tx: tx, Record: *rec})
+}
+
+// log writes the next event, of this block.
+func (x *run) log(e record.Event) error {
+	e.Sequence, e.Time, e.Height = x.count, x.st.time.Time, x.height
+	event, err := record.Marshal(e)
 	if err != nil {
 		return err
 	}
 	x.w.put(eventKey(x.count), event)
-	x.w.put(historyKey(rec.ID, x.count), []byte{1})
+	x.w.put(historyKey(e.Record.ID, x.count), []byte{1})
 	x.events = append(slices.Clip(x.events), event)
 	x.count++
 	return nil
