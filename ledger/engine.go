@@ -182,10 +182,12 @@ type databases struct{ opened []io.Closer }
 
 func (d *databases) open(c *config.DBContext) (dbm.DB, error) {
 	db, err := config.DefaultDBProvider(c)
-	if err == nil {
-		d.opened = append(d.opened, db)
+	if err != nil {
+		return nil, err
 	}
-	return db, err
+	late := &lateDB{DB: db}
+	d.opened = append(d.opened, late)
+	return late, nil
 }
 
 // Close closes what was opened.

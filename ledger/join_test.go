@@ -47,6 +47,7 @@ func snapshotOf(t *testing.T, n *Node, r *registrar, number *uint64) {
 }
 
 func TestANodeJoinsBlockByBlockOrFromASnapshotAndKnowsTheSame(t *testing.T) {
+	t.Parallel() // it mostly waits
 	net := found(t, 2)
 	net.adjust = snapshotsSoon
 	nodes := []*Node{net.start(t, net.homes[0]), net.start(t, net.homes[1])}
@@ -86,7 +87,7 @@ func TestANodeJoinsBlockByBlockOrFromASnapshotAndKnowsTheSame(t *testing.T) {
 		}
 	}
 	// What was trusted counts no more once there is a state.
-	stop(t, fromSnapshot)
+	net.stop(t, fromSnapshot)
 	number++
 	all = append(all, r.attest(t, nodes[0], number))
 	nodes[3] = net.start(t, copying)

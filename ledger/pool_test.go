@@ -67,10 +67,11 @@ func TestWhoEntersATransactionNeedNotWaitForIt(t *testing.T) {
 // TestTransactionsWaitInTheOpen has a node wait for another, without which there
 // is no block.
 func TestTransactionsWaitInTheOpen(t *testing.T) {
+	t.Parallel() // it mostly waits
 	net := found(t, 2)
 	n, other := net.start(t, net.homes[0]), net.start(t, net.homes[1])
 	same(t, 1, n, other)
-	stop(t, other)
+	net.stop(t, other)
 	r := newRegistrar(t, n.genesis.doc.ChainID)
 	var txs [][]byte
 	var waiting []*Entered

@@ -116,7 +116,7 @@ func (n *Node) takesPart(ctx context.Context) error {
 		case <-next.Done():
 		}
 		cancel()
-		if err := ctx.Err(); err != nil {
+		if err := errors.Join(ctx.Err(), n.pending.over()); err != nil {
 			return err
 		}
 	}
@@ -242,6 +242,13 @@ func (p *pending) stop(err error) {
 	for hash, s := range p.open {
 		p.close(hash, s, registry.TxResult{}, err)
 	}
+}
+
+// over returns why nobody can join any more, or nil.
+func (p *pending) over() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped
 }
 
 // close settles s; the caller holds mu.
