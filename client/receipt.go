@@ -117,9 +117,7 @@ func (c *Client) Await(ctx context.Context, tx string) (*Recorded, error) {
 		if r.Status != ReceiptPending {
 			return nil, fmt.Errorf("the node's answer: a receipt that is %q", r.Status)
 		}
-		select {
-		case <-time.After(awaitEvery):
-		case <-ctx.Done():
+		if sleep(ctx, awaitEvery); ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}

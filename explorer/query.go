@@ -224,13 +224,13 @@ const cursorSum = 8
 // other. How a value is spelled makes no other listing.
 func placeOf(chain string, f record.Filter) (place [sha256.Size]byte) {
 	h := sha256.New()
-	fmt.Fprintf(h, "attesteer/cursor/v2\x00%s\x00", chain)
+	h.Write(fmt.Appendf(nil, "attesteer/cursor/v2\x00%s\x00", chain))
 	for _, value := range []string{
 		f.Query, f.TEE, f.Fingerprint, f.MRSigner, f.Signer, f.URL, f.Status, f.Tier, f.State, f.Registrar,
 	} {
 		value = strings.Join(strings.FieldsFunc(fold(value), unicode.IsSpace), "")
 		value = strings.TrimPrefix(value, "0x")
-		fmt.Fprintf(h, "%d:%s", len(value), value)
+		h.Write(fmt.Appendf(nil, "%d:%s", len(value), value))
 	}
 	h.Sum(place[:0])
 	return place

@@ -278,6 +278,9 @@ func latest(events []record.Event) []*record.Record {
 	at := make(map[record.ID]int, len(events))
 	out := make([]*record.Record, 0, len(events))
 	for i := range events {
+		if events[i].Act != nil {
+			continue // it is about the ledger, and about no record
+		}
 		r := &events[i].Record
 		if k, seen := at[r.ID]; seen {
 			out[k] = r
@@ -339,8 +342,8 @@ func writeTransactions(ctx context.Context, tx *sql.Tx, events []record.Event) e
 	}
 	defer insert.Close() //nolint:errcheck // the transaction ends it
 	for i := range events {
-		if events[i].Tx == (record.TxHash{}) {
-			continue // the record changed by itself
+		if events[i].Tx == (record.TxHash{}) || events[i].Act != nil {
+			continue // the record changed by itself, or there is none
 		}
 		if _, err := insert.ExecContext(ctx, events[i].Tx[:], int64(events[i].Sequence)); err != nil { //nolint:gosec // counts events
 			return err
@@ -367,7 +370,7 @@ func (s *store) list(ctx context.Context, q *query) (record.Page, error) {
 	if q.nothing {
 		return record.Page{}, nil
 	}
-	rows, err := s.db.QueryContext(ctx, q.sql(), q.args...)
+	rows, err := s.db.QueryContext(ctx, q.sql(), q.args...) //nolint:gosec // what callers gave is among the arguments alone
 	if err != nil {
 		return record.Page{}, rats.Errorf(rats.Internal, "index: %w", err)
 	}

@@ -74,7 +74,7 @@ func overREST(ctx huma.Context) (*answer, bool) {
 
 // keepBack serves a request by next, and returns the answer instead of giving it.
 // ctx and in may be nil.
-func keepBack(a *answer, ctx context.Context, in io.Reader, next func(huma.Context)) *kept {
+func keepBack(ctx context.Context, a *answer, in io.Reader, next func(huma.Context)) *kept {
 	h := &held{requestContext: a.requestContext, ctx: ctx, in: in, header: make(http.Header)}
 	a.requestContext = h
 	defer func() { a.requestContext = h.requestContext }()

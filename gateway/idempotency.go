@@ -59,7 +59,7 @@ func (g *Gateway) repeat(ctx huma.Context, next func(huma.Context)) {
 	}
 	body, whole, in := g.readBody(ctx)
 	if !whole { // it is refused for what it is
-		keepBack(a, nil, in, next).write(a.requestContext)
+		keepBack(nil, a, in, next).write(a.requestContext)
 		return
 	}
 	who := callerName(ctx)
@@ -95,7 +95,7 @@ func (g *Gateway) attempt(a *answer, at *attempt, body []byte, next func(huma.Co
 	var out *kept
 	defer func() { g.attempts.settle(at, out) }() // also if next panics
 	ctx := context.WithoutCancel(a.Context())
-	got := keepBack(a, ctx, bytes.NewReader(body), next)
+	got := keepBack(ctx, a, bytes.NewReader(body), next)
 	if decisive(got.status) {
 		out = got
 	}
@@ -154,7 +154,7 @@ func (p *problem) setHeaders(ctx huma.Context) {
 func fingerprint(ctx huma.Context, body []byte) [sha256.Size]byte {
 	h := sha256.New()
 	u := ctx.URL()
-	fmt.Fprintf(h, "%s\x00%s\x00%s\x00", ctx.Method(), u.EscapedPath(), u.RawQuery)
+	h.Write(fmt.Appendf(nil, "%s\x00%s\x00%s\x00", ctx.Method(), u.EscapedPath(), u.RawQuery))
 	h.Write(body)
 	return [sha256.Size]byte(h.Sum(nil))
 }
