@@ -180,7 +180,8 @@ func (f *follower) step(ctx context.Context) (found []*happening, rest bool, err
 		return nil, false, err
 	}
 	for _, h := range all {
-		if f.filter.matches(h) {
+		// What is about the ledger itself is told elsewhere.
+		if h.Act == nil && f.filter.matches(h) {
 			found = append(found, h)
 		}
 	}
