@@ -60,7 +60,7 @@ func abusers() []abuser {
 func noise(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
-		b[i] = byte(' ' + rand.IntN(95))
+		b[i] = ' ' + byte(rand.IntN(95)) //nolint:gosec // below 95
 	}
 	return b
 }

@@ -96,7 +96,7 @@ func private(dir string) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		return os.Chmod(path, 0o600)
+		return os.Chmod(path, 0o600) //nolint:gosec // in a folder that we made
 	})
 }
 

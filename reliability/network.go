@@ -115,17 +115,6 @@ func (m *member) api() *client.Client {
 	return client.New("http://"+m.listen, "operator", from(source))
 }
 
-// height returns how far a member has come; an error says that it does not answer.
-func (m *member) height(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	l, err := m.api().Ledger(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return l.Height, nil
-}
-
 // agree waits until all running members stand at one height with one state, and
 // returns it. That two of them ever had different states at one height is an error.
 func (n *network) agree(ctx context.Context, within time.Duration) (height uint64, hash string, err error) {
