@@ -95,6 +95,7 @@ func (c testCase) make(t *testing.T, family string) *made {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.reappraises(t, evidence, items)
 	result, err := s.verdict(evidence, items)
 	status := rats.TCBStatus("")
 	if result != nil && result.TCB != nil {
