@@ -149,9 +149,9 @@ func (n *Node) block(height int64) (*proof.Block, error) {
 	if meta == nil {
 		return nil, nil
 	}
-	commit := blocks.LoadSeenCommit(height)
+	commit := blocks.LoadBlockCommit(height) // part of the block after: the same on every node
 	if commit == nil {
-		commit = blocks.LoadBlockCommit(height) // part of the block after
+		commit = blocks.LoadSeenCommit(height)
 	}
 	if commit == nil {
 		return nil, nil
