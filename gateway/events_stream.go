@@ -70,6 +70,7 @@ func (g *Gateway) getEvents(ctx context.Context, in *eventsInput) (*huma.StreamR
 	}
 	leave, err := g.streams.enter(callerIn(ctx).remote)
 	if err != nil {
+		g.meter().Refused("stream")
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {

@@ -147,6 +147,7 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 	k.pushes, ctx = newPushes(ctx, &r.sockets.subscriptions, k)
 	k.line.pushes, k.pushes.opened = k.pushes, r.g.opened
 	if !r.sockets.add(k) {
+		r.g.meter().Refused("stream")
 		_ = conn.Close(websocket.StatusTryAgainLater, "no room for another connection")
 		return
 	}

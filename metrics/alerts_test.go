@@ -37,7 +37,7 @@ func alerts(t *testing.T) []rule {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	dec := yaml.NewDecoder(f)
 	dec.KnownFields(true)
 	var file rules

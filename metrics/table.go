@@ -65,7 +65,7 @@ const (
 	homeFree   = "attesteer_home_free_bytes"
 	homeTotal  = "attesteer_home_size_bytes"
 	certExpiry = "attesteer_tls_certificate_expiry_timestamp_seconds"
-	tokenCount = "attesteer_tokens"
+	tokenCount = "attesteer_tokens"            //nolint:gosec // a metric's name, no credential
 	tokenBytes = "attesteer_token_store_bytes" //nolint:gosec // a metric's name, no credential
 	ready      = "attesteer_ready"
 	condition  = "attesteer_condition"

@@ -58,32 +58,40 @@ func (a *app) healthcheck(ctx context.Context, f healthFlags) error {
 	if f.ready {
 		path = "/readyz"
 	}
-	status, err := a.probe(ctx, f, path)
+	status, body, err := a.probe(ctx, f, path)
 	if err != nil {
 		return err
 	}
+	said := readinessOf(body)
 	if a.asJSON {
-		if err := a.printJSON(map[string]any{"healthy": status == http.StatusOK, "status": status}); err != nil {
+		out := map[string]any{"healthy": status == http.StatusOK, "status": status}
+		if len(said.Reasons) > 0 {
+			out["reasons"] = said.Reasons
+		}
+		if err := a.printJSON(out); err != nil {
 			return err
 		}
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("the node answers %s with status %d", path, status)
+		return fmt.Errorf("the node answers %s with status %d%s", path, status, said.words())
+	}
+	if words := said.words(); words != "" {
+		a.sayf("warning: the node is %s%s", said.Status, words)
 	}
 	return nil
 }
 
-// probe returns the status with which the node answers.
-func (a *app) probe(ctx context.Context, f healthFlags, path string) (int, error) {
+// probe returns the status and the body with which the node answers.
+func (a *app) probe(ctx context.Context, f healthFlags, path string) (int, []byte, error) {
 	if f.node != "" {
 		return ask(ctx, strings.TrimSuffix(f.node, "/")+path, a.transport())
 	}
 	host, port, err := net.SplitHostPort(f.listen)
 	if err != nil {
-		return 0, usagef("--listen %s: %w", f.listen, err)
+		return 0, nil, usagef("--listen %s: %w", f.listen, err)
 	}
 	if port == "0" {
-		return 0, usagef("--listen %s: whoever listens there chose a port of its own; name it with --node", f.listen)
+		return 0, nil, usagef("--listen %s: whoever listens there chose a port of its own; name it with --node", f.listen)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -92,18 +100,18 @@ func (a *app) probe(ctx context.Context, f healthFlags, path string) (int, error
 	// A server of TLS answers those who speak without it, with a refusal: so the
 	// one that is not meant is asked first.
 	unchecked := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} //nolint:gosec // the command's text says why
-	status, err := ask(ctx, "https://"+address, unchecked)
+	status, body, err := ask(ctx, "https://"+address, unchecked)
 	var plain tls.RecordHeaderError
 	if errors.As(err, &plain) || err != nil && strings.Contains(err.Error(), "HTTP response to HTTPS client") {
 		return ask(ctx, "http://"+address, &http.Transport{DisableKeepAlives: true})
 	}
-	return status, err
+	return status, body, err
 }
 
-func ask(ctx context.Context, address string, through http.RoundTripper) (int, error) {
+func ask(ctx context.Context, address string, through http.RoundTripper) (int, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return 0, usagef("%w", err)
+		return 0, nil, usagef("%w", err)
 	}
 	request.Close = true
 	client := &http.Client{Transport: through, CheckRedirect: staySecure}
@@ -113,9 +121,9 @@ func ask(ctx context.Context, address string, through http.RoundTripper) (int, e
 		if errors.As(err, &failed) {
 			err = failed.Err
 		}
-		return 0, fmt.Errorf("%s: %w", address, err)
+		return 0, nil, fmt.Errorf("%s: %w", address, err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it is read or it is not
-	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16))
-	return response.StatusCode, err
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	return response.StatusCode, body, err
 }

@@ -89,6 +89,6 @@ func speak(logger *slog.Logger) func(line string) {
 		case ok && kind == "warning":
 			level, line = slog.LevelWarn, rest
 		}
-		logger.LogAttrs(context.Background(), level, "said", slog.String("text", line)) //nolint:sloglint // no call is behind it
+		logger.LogAttrs(context.Background(), level, "said", slog.String("text", line))
 	}
 }

@@ -75,7 +75,7 @@ func (m *monitor) serve(h *house, logger *slog.Logger) {
 	m.server.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
 	go func() {
 		if err := m.server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("metrics are not served any more", slog.Any("error", err)) //nolint:sloglint // no call is behind it
+			logger.Error("metrics are not served any more", slog.Any("error", err))
 		}
 	}()
 }

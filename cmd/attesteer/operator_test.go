@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -151,6 +153,35 @@ func TestMonitoringLearnsWhenTheCertificateEnds(t *testing.T) {
 	}
 	if status, _ := call(t, http.MethodGet, "http://"+port+"/debug/pprof/goroutine?debug=1", "", ""); status != http.StatusOK {
 		t.Errorf("profiles: %d", status)
+	}
+}
+
+// TestHealthNamesTheReasons asks nodes that something is the matter with.
+func TestHealthNamesTheReasons(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		code   int
+		said   string
+	}{
+		"degraded": {200, `{"status":"degraded","reasons":[{"code":"disk_low","detail":"1.0 MiB are free","blocking":false}]}`, 0, "warning: the node is degraded: disk_low (1.0 MiB are free)\n"},
+		"unready":  {503, `{"status":"unready","reasons":[{"code":"stopping","detail":"it stops","blocking":true}]}`, 1, "with status 503: stopping (it stops)\n"},
+		"ok":       {200, `{"status":"ok","reasons":[]}`, 0, ""},
+		"foreign":  {200, `<html>`, 0, ""},
+	} {
+		node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		code, _, errs := command(t, "healthcheck", "--ready", "--node", node.URL)
+		if code != c.code || !strings.HasSuffix(errs, c.said) || c.said == "" && errs != "" {
+			t.Errorf("%s: exit %d %q, want %d %q", name, code, errs, c.code, c.said)
+		}
+		_, out, _ := command(t, "healthcheck", "--ready", "--node", node.URL, "--json")
+		if strings.Contains(out, `"reasons":[{"code":`) != (c.said != "") {
+			t.Errorf("%s: %s", name, out)
+		}
+		node.Close()
 	}
 }
 
