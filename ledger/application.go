@@ -22,9 +22,6 @@ import (
 // codespace says whose numbers result codes are: those of [rats.Kind].
 const codespace = "attesteer"
 
-// appVersion is the version of the state machine; block headers carry it.
-const appVersion = registry.StateVersion
-
 // application is the registry as CometBFT sees it: everything here turns
 // CometBFT's types into plain ones and back. CometBFT calls it on several
 // connections at once, but each of them makes one call at a time.
@@ -38,6 +35,8 @@ type application struct {
 	pending *pending
 	blocks  *progress
 	log     *slog.Logger
+	// firstVersion is that of the state machine in the first block.
+	firstVersion uint64
 	// fail is told that the registry cannot go on.
 	fail func(error)
 
@@ -62,7 +61,7 @@ var _ abci.Application = (*application)(nil)
 func (a *application) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
 	hash := a.registry.AppHash()
 	return &abci.ResponseInfo{
-		Data: codespace, AppVersion: appVersion,
+		Data: codespace, AppVersion: a.version(),
 		LastBlockHeight: int64(a.registry.Height()), LastBlockAppHash: hash[:], //nolint:gosec // heights come from CometBFT
 	}, nil
 }
@@ -73,6 +72,9 @@ func (a *application) InitChain(_ context.Context, req *abci.RequestInitChain) (
 	var genesis registry.Genesis
 	if err := json.Unmarshal(req.AppStateBytes, &genesis); err != nil {
 		return nil, fmt.Errorf("genesis: app_state: %w", err)
+	}
+	if err := sameValidators(req.Validators, genesis.Validators); err != nil {
+		return nil, err
 	}
 	hash, err := a.registry.Init(req.ChainId, record.MillisOf(req.Time), genesis)
 	if err != nil {
@@ -108,6 +110,9 @@ func (a *application) PrepareProposal(_ context.Context, req *abci.RequestPrepar
 
 // ProcessProposal refuses blocks whose ledger time breaks the rules.
 func (a *application) ProcessProposal(ctx context.Context, req *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+	if !a.mayApply(req.Height) {
+		return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_REJECT}, nil
+	}
 	own := bytes.Equal(req.ProposerAddress, a.self)
 	if err := a.registry.Judge(record.MillisOf(a.now()), req.Txs, len(req.Misbehavior) > 0, own); err != nil {
 		a.log.WarnContext(ctx, "proposal refused",
@@ -133,11 +138,15 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 		results[i] = execution(out.Results[i])
 	}
 	a.decided, a.height = out.Results, req.Height
-	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: out.AppHash[:]}, nil
+	return &abci.ResponseFinalizeBlock{
+		TxResults: results, AppHash: out.AppHash[:],
+		ValidatorUpdates: updatesOf(out.Validators), ConsensusParamUpdates: a.paramsOf(out),
+	}, nil
 }
 
 // Commit makes the block durable and only then tells those who wait for it.
-func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
+func (a *application) Commit(ctx context.Context, _ *abci.RequestCommit) (*abci.ResponseCommit, error) {
+	before := a.registry.Governance()
 	if err := a.registry.Commit(); err != nil {
 		return nil, a.broken(fmt.Errorf("block %d: %w", a.height, err))
 	}
@@ -145,6 +154,8 @@ func (a *application) Commit(context.Context, *abci.RequestCommit) (*abci.Respon
 	a.decided = nil
 	a.blocks.advance()
 	a.snapshots.committed(a.registry.Height(), a.registry.Time())
+	a.announce(ctx, before, a.registry.Governance())
+	a.mayApply(a.height + 1)
 	out := &abci.ResponseCommit{}
 	if r := a.retention.Load(); r != nil {
 		r.evidence(a.registry.Time())
@@ -200,13 +211,13 @@ func (a *application) OfferSnapshot(_ context.Context, req *abci.RequestOfferSna
 
 // ApplySnapshotChunk takes the next chunk. Whoever sent a corrupt one is not
 // asked again.
-func (a *application) ApplySnapshotChunk(_ context.Context, req *abci.RequestApplySnapshotChunk) (*abci.ResponseApplySnapshotChunk, error) {
+func (a *application) ApplySnapshotChunk(ctx context.Context, req *abci.RequestApplySnapshotChunk) (*abci.ResponseApplySnapshotChunk, error) {
 	err := a.joining.chunk(req.Index, req.Chunk)
 	out := &abci.ResponseApplySnapshotChunk{Result: abci.ResponseApplySnapshotChunk_ACCEPT}
 	switch {
 	case err == nil:
 		return out, nil
-	case rats.KindOf(err) == rats.Internal:
+	case rats.KindOf(err) == rats.Internal, rats.KindOf(err) == rats.Unsupported:
 		return nil, a.broken(err)
 	case errors.Is(err, errChunk):
 		out.Result, out.RefetchChunks = abci.ResponseApplySnapshotChunk_RETRY, []uint32{req.Index}
@@ -214,7 +225,7 @@ func (a *application) ApplySnapshotChunk(_ context.Context, req *abci.RequestApp
 		out.Result = abci.ResponseApplySnapshotChunk_REJECT_SNAPSHOT
 	}
 	out.RejectSenders = []string{req.Sender}
-	a.log.Warn("a peer sent what is not the chain's state",
+	a.log.WarnContext(ctx, "a peer sent what is not the chain's state",
 		slog.String("peer", req.Sender), slog.Uint64("chunk", uint64(req.Index)), slog.Any("error", err))
 	return out, nil
 }

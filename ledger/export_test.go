@@ -78,7 +78,7 @@ func TestAnExportHoldsAllThatTheHashOfTheStateIsOf(t *testing.T) {
 	if _, err := Prepare(empty.Home, Peering{Listen: port(t)}, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Found(empty, []Member{{PublicKey: [32]byte{1}, Power: 1, Peer: "00112233445566778899aabbccddeeff00112233@127.0.0.1:1"}}); err != nil {
+	if _, err := Found(empty, []Member{{PublicKey: [32]byte{2}, Governance: [32]byte{3}, Power: 1, Peer: "00112233445566778899aabbccddeeff00112233@127.0.0.1:1"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := Export(t.Context(), empty.Home, none, nil); rats.KindOf(err) != rats.NotFound {
@@ -110,7 +110,7 @@ func TestWhatCannotBeMeantAsPeersIsRefused(t *testing.T) {
 }
 
 func TestAMembersLineIsReadAsItWasWritten(t *testing.T) {
-	m := Member{PublicKey: [32]byte{1}, Power: 7, Registrar: record.Registrar{2}, Peer: "00112233445566778899aabbccddeeff00112233@a.example:1"}
+	m := Member{PublicKey: [32]byte{1}, Power: 7, Registrar: record.Registrar{2}, Governance: record.PublicKey{3}, Peer: "00112233445566778899aabbccddeeff00112233@a.example:1"}
 	if got, err := ParseMember(" " + m.String() + "\n"); err != nil || got != m {
 		t.Errorf("%+v, %v", got, err)
 	}

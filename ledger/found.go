@@ -10,16 +10,13 @@ import (
 	"strings"
 	"time"
 
-	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
-	"github.com/cometbft/cometbft/types"
-
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
 
 // maxMembers bounds the validators that a network is founded with: each block
 // carries a vote of every one.
-const maxMembers = 100
+const maxMembers = record.MaxValidators
 
 // Prepare makes the keys of a home that is to become part of a network, where it
 // has none yet, writes down its peering, and returns what the others must know
@@ -49,12 +46,7 @@ func (h *home) prepare(p Peering, address string, power int64) (Member, error) {
 	if err != nil {
 		return Member{}, err
 	}
-	m := Member{
-		Power: power, Registrar: record.Registrar(registrar[ed25519.SeedSize:]),
-		Peer: string(k.node.ID()) + "@" + address,
-	}
-	copy(m.PublicKey[:], k.validator.Key.PubKey.Bytes())
-	return m, nil
+	return h.member(k, registrar, address, power)
 }
 
 // settle gives a home without genesis its keys and its peering.
@@ -72,6 +64,9 @@ func (h *home) settle(p Peering) (keys, ed25519.PrivateKey, error) {
 	}
 	k, err := h.readKeys()
 	if err != nil {
+		return keys{}, nil, err
+	}
+	if _, err := h.makeSeed(governanceKeyPath); err != nil {
 		return keys{}, nil, err
 	}
 	registrar, err := h.makeSeed(registrarKeyPath)
@@ -107,8 +102,10 @@ func checkMembers(members []Member) error {
 		return rats.Errorf(rats.Malformed, "a network begins with 1 to %d validators, not with %d", maxMembers, len(members))
 	}
 	for i, m := range members {
-		if slices.ContainsFunc(members[:i], func(o Member) bool { return o.PublicKey == m.PublicKey || o.Peer == m.Peer }) {
-			return rats.Errorf(rats.Malformed, "validator %s: its key or its address stands twice", m)
+		if slices.ContainsFunc(members[:i], func(o Member) bool {
+			return o.PublicKey == m.PublicKey || o.Governance == m.Governance || o.Peer == m.Peer
+		}) {
+			return rats.Errorf(rats.Malformed, "validator %s: its keys or its address stand twice", m)
 		}
 	}
 	return nil
@@ -143,15 +140,6 @@ func othersOf(members []Member, self string, peers []string) []string {
 		if !strings.HasPrefix(m.Peer, self+"@") && !slices.Contains(out, m.Peer) {
 			out = append(out, m.Peer)
 		}
-	}
-	return out
-}
-
-func validatorsOfMembers(members []Member) []types.GenesisValidator {
-	out := make([]types.GenesisValidator, len(members))
-	for i, m := range members {
-		key := cmted25519.PubKey(m.PublicKey[:])
-		out[i] = types.GenesisValidator{Address: key.Address(), PubKey: key, Power: m.Power}
 	}
 	return out
 }

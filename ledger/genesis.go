@@ -13,6 +13,7 @@ import (
 	cmtjson "github.com/cometbft/cometbft/libs/json"
 	"github.com/cometbft/cometbft/types"
 
+	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
 )
@@ -28,18 +29,13 @@ const validatorPower = 10
 type genesis struct {
 	doc   *types.GenesisDoc
 	state registry.Genesis
-}
-
-// lone returns the validators of a chain that has this home's alone.
-func (k keys) lone() []types.GenesisValidator {
-	return []types.GenesisValidator{{
-		Address: k.validator.Key.Address, PubKey: k.validator.Key.PubKey, Power: validatorPower,
-	}}
+	// trust is in the validators that it names.
+	trust proof.Trust
 }
 
 // makeGenesis writes the genesis of a new chain. It is the last file that a new
 // home gets: without it the home counts as never finished.
-func (h *home) makeGenesis(cfg Config, validators []types.GenesisValidator) error {
+func (h *home) makeGenesis(cfg Config, validators []record.Validator) error {
 	if h.has(dataPath + "/" + registryDB + ".db") {
 		return h.wrap(genesisPath, errors.New("missing, though the home holds a ledger"))
 	}
@@ -49,6 +45,7 @@ func (h *home) makeGenesis(cfg Config, validators []types.GenesisValidator) erro
 	}
 	now := cfg.Now().UTC()
 	state := cfg.genesis(now)
+	state.Validators = validators
 	if err := state.Validate(); err != nil {
 		return fmt.Errorf("genesis: %w", err)
 	}
@@ -58,10 +55,10 @@ func (h *home) makeGenesis(cfg Config, validators []types.GenesisValidator) erro
 	}
 	params := types.DefaultConsensusParams()
 	params.Block.MaxBytes = maxBlockBytes
-	params.Version.App = appVersion
+	params.Version.App = state.Version
 	doc := &types.GenesisDoc{
 		GenesisTime: now.Truncate(time.Millisecond), ChainID: chainID, InitialHeight: 1,
-		ConsensusParams: params, AppState: raw, Validators: validators,
+		ConsensusParams: params, AppState: raw, Validators: genesisValidators(validators),
 	}
 	if err := doc.ValidateAndComplete(); err != nil {
 		return fmt.Errorf("genesis: %w", err)
@@ -101,6 +98,9 @@ func parseGenesis(b []byte) (genesis, error) {
 		return genesis{}, err
 	}
 	g := genesis{doc: doc}
+	if g.trust, err = proof.ParseGenesis(b); err != nil {
+		return genesis{}, err
+	}
 	if err := json.Unmarshal(doc.AppState, &g.state); err != nil {
 		return genesis{}, fmt.Errorf("app_state: %w", err)
 	}

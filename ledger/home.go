@@ -22,6 +22,7 @@ const (
 	validatorKeyPath   = "config/priv_validator_key.json"
 	registrarKeyPath   = "config/registrar_key"
 	checkpointKeyPath  = "config/checkpoint_key"
+	governanceKeyPath  = "config/governance_key"
 	dataPath           = "data"
 	validatorStatePath = "data/priv_validator_state.json"
 )

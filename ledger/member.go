@@ -17,13 +17,16 @@ const memberTag = "attesteer-validator"
 
 // maxPower bounds one validator's power, so that no sum comes near what
 // CometBFT can count.
-const maxPower = 1_000_000_000
+const maxPower = record.MaxPower
 
 // Member is one validator of a network to be founded, and what its operator
 // publishes of it: none of it is secret.
 type Member struct {
 	// PublicKey is the Ed25519 key that signs votes.
 	PublicKey [32]byte
+	// Governance is the key by which the validator proposes and votes about the
+	// ledger.
+	Governance record.PublicKey
 	// Power is how much its vote counts.
 	Power int64
 	// Registrar is admitted by the genesis: the key by which the node's API
@@ -35,7 +38,7 @@ type Member struct {
 
 // String returns the member in one line without spaces, which ParseMember reads.
 func (m Member) String() string {
-	return fmt.Sprintf("%s/%x/%d/%x/%s", memberTag, m.PublicKey, m.Power, m.Registrar, m.Peer)
+	return fmt.Sprintf("%s/%x/%d/%x/%s/%s", memberTag, m.PublicKey, m.Power, m.Registrar, m.Governance, m.Peer)
 }
 
 // ParseMember reads what [Member.String] wrote. Errors are Malformed.
@@ -44,8 +47,8 @@ func ParseMember(line string) (Member, error) {
 		return Member{}, rats.Errorf(rats.Malformed, "validator %q: %s", line, what)
 	}
 	parts := strings.Split(strings.TrimSpace(line), "/")
-	if len(parts) != 5 || parts[0] != memberTag {
-		return bad("is not " + memberTag + "/KEY/POWER/REGISTRAR/NODE-ID@HOST:PORT")
+	if len(parts) != 6 || parts[0] != memberTag {
+		return bad("is not " + memberTag + "/KEY/POWER/REGISTRAR/GOVERNANCE/NODE-ID@HOST:PORT")
 	}
 	var m Member
 	var err error
@@ -59,7 +62,11 @@ func ParseMember(line string) (Member, error) {
 	if err != nil {
 		return bad("the registrar's key is not 32 bytes in hex")
 	}
-	m.Registrar, m.Peer = registrar, parts[4]
+	governance, err := hash32(parts[4])
+	if err != nil {
+		return bad("the governance key is not 32 bytes in hex")
+	}
+	m.Registrar, m.Governance, m.Peer = registrar, governance, parts[5]
 	if err := validatePeer(m.Peer); err != nil {
 		return bad("the address is not NODE-ID@HOST:PORT")
 	}

@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"log/slog"
 	"runtime"
 	"sync"
 	"time"
 
+	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
@@ -53,6 +55,9 @@ type Config struct {
 	// heartbeat and minBlocks replace the constants in tests.
 	heartbeat time.Duration
 	minBlocks int64
+	// newest is the last version of the state machine that a rehearsed program
+	// knows; zero is this program's.
+	newest uint64
 }
 
 // Node is a running ledger node.
@@ -156,7 +161,10 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	reg, err := registry.Open(s)
+	reg, err := registry.OpenKnowing(s, cmp.Or(cfg.newest, registry.StateVersion))
+	if err == nil {
+		err = reg.CanApply(reg.Height() + 1)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -178,24 +186,24 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 		genesis: g, home: h, store: s, registry: reg, blocks: newProgress(), changes: known, log: cfg.Logger, now: cfg.Now,
 		pending: newPending(maxPending, maxPendingBytes), checks: make(chan struct{}, runtime.NumCPU()),
 		entered: newBell(), failed: make(chan struct{}), stopDone: make(chan struct{}),
-		snapshots: kept, joining: newJoining(reg, g.doc.ChainID, cfg.Logger),
+		snapshots: kept, joining: newJoining(reg, g.doc.ChainID, g.trust, known, cfg.Logger),
 	}
 	app := &application{
 		registry: reg, now: cfg.Now, self: k.validator.GetAddress(),
 		pending: n.pending, blocks: n.blocks, log: cfg.Logger, fail: n.fail,
-		next: gathering{entered: n.entered}, snapshots: kept, joining: n.joining,
+		next: gathering{entered: n.entered}, snapshots: kept, joining: n.joining, firstVersion: g.state.Version,
 	}
+	app.sayPlanned(ctx)
 	if n.engine, err = startEngine(ctx, cfg, h, g, k, app); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	known.meta, known.load = n.engine.BlockStore().LoadBlockMeta, n.block
+	below := func(height int64) ([]proof.Block, error) { return known.before(height, n.engine.BlockStore().Base()) }
+	kept.begin(below)
 	app.retention.Store(&retention{
 		plan: cfg.Retention, registry: reg, blocks: n.engine.BlockStore(), log: cfg.Logger,
 		minBlocks: cmp.Or(cfg.minBlocks, minBlocks), oldest: kept.oldest,
-		noted: func(height int64) error {
-			_, err := known.before(height, n.engine.BlockStore().Base())
-			return err
-		},
+		noted: func(height int64) error { _, err := below(height); return err },
 	})
 	go n.watchConsensus()
 	return n, nil
@@ -217,7 +225,11 @@ func (h *home) identity(cfg Config) (genesis, keys, error) {
 		return genesis{}, keys{}, err
 	}
 	if fresh {
-		if err := h.makeGenesis(cfg, k.lone()); err != nil {
+		governance, err := h.makeSeed(governanceKeyPath)
+		if err != nil {
+			return genesis{}, keys{}, err
+		}
+		if err := h.makeGenesis(cfg, k.lone(record.PublicKey(governance[ed25519.SeedSize:]))); err != nil {
 			return genesis{}, keys{}, err
 		}
 	}

@@ -26,6 +26,14 @@ func LoadCheckpointKey(dir string) (ed25519.PrivateKey, error) {
 	return loadSeed(dir, checkpointKeyPath)
 }
 
+// LoadGovernanceKey returns the key by which the validator of this home proposes
+// and votes about the ledger: config/governance_key, in the form of the
+// registrar's. It is made with the home, and not here: another would be nobody's.
+// Errors are *[HomeError].
+func LoadGovernanceKey(dir string) (ed25519.PrivateKey, error) {
+	return (&home{dir: dir}).readSeed(governanceKeyPath)
+}
+
 func loadSeed(dir, path string) (ed25519.PrivateKey, error) {
 	h := &home{dir: dir}
 	if h.has(path) {
