@@ -103,10 +103,14 @@ func openReceipts(g *Gateway) (*receipts, error) {
 	if b.journal, err = openJournal(g.cfg.Receipts, b.lines()); err != nil {
 		return nil, err
 	}
+	var waiting []*receipt
 	for _, r := range b.all {
 		if r.raw != nil {
-			b.work.Go(func() { b.follow(r, nil) })
+			waiting = append(waiting, r)
 		}
+	}
+	for _, r := range waiting { // from here on b is shared
+		b.work.Go(func() { b.follow(r, nil) })
 	}
 	return b, nil
 }
