@@ -98,12 +98,6 @@ func (c *Client) Evidence(ctx context.Context, id string) (*Evidence, error) {
 	return get[Evidence](ctx, c, enclave(id, "/evidence"), nil)
 }
 
-// Proof returns the bundle, as JSON, that proves a record or, for an id that
-// the ledger does not hold, its absence.
-func (c *Client) Proof(ctx context.Context, id string) ([]byte, error) {
-	return c.call(ctx, http.MethodGet, enclave(id, "/proof"), nil, nil)
-}
-
 // ListEndorsements returns endorsements on the ledger. The filters are those of
 // the API: kind, tee, fmspc, evaluation_data_number, sha256, and body=true for
 // their content.

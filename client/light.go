@@ -17,6 +17,33 @@ type Consistency struct {
 	Path []string `json:"path" nullable:"false" doc:"hashes, in hex"`
 }
 
+// ProofOptions say what a proof is of; the zero value is the newest state, without
+// the record's past.
+type ProofOptions struct {
+	// Height is that of the state, one of the last hundred.
+	Height uint64
+	// Events is how many of the record's newest events to prove with it, at most 256.
+	Events int
+}
+
+// Proof returns the bundle, as JSON for package proof to read, that proves a
+// record or, for an id that the ledger does not hold, its absence.
+func (c *Client) Proof(ctx context.Context, id string) ([]byte, error) {
+	return c.ProofOf(ctx, id, ProofOptions{})
+}
+
+// ProofOf is Proof with options.
+func (c *Client) ProofOf(ctx context.Context, id string, o ProofOptions) ([]byte, error) {
+	query := url.Values{}
+	if o.Height != 0 {
+		query.Set("height", strconv.FormatUint(o.Height, 10))
+	}
+	if o.Events != 0 {
+		query.Set("events", strconv.Itoa(o.Events))
+	}
+	return c.call(ctx, http.MethodGet, enclave(id, "/proof"), query, nil)
+}
+
 // Latest stands for the newest block.
 const Latest = 0
 

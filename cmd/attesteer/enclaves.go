@@ -171,8 +171,9 @@ func (a *app) enclavesHistory() *cobra.Command {
 
 func (a *app) enclavesProof() *cobra.Command {
 	var out string
+	var of client.ProofOptions
 	cmd := a.oneEnclave("proof", "Fetch the proof of one record, or of its absence", func(ctx context.Context, node, id string) error {
-		bundle, err := a.dial(node).Proof(ctx, id)
+		bundle, err := a.dial(node).ProofOf(ctx, id, of)
 		if err != nil {
 			return err
 		}
@@ -190,5 +191,7 @@ func (a *app) enclavesProof() *cobra.Command {
 		return nil
 	})
 	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write (default: standard output)")
+	cmd.Flags().Uint64Var(&of.Height, "height", 0, "of the state to prove, one of the last hundred (default: the newest)")
+	cmd.Flags().IntVar(&of.Events, "events", 0, "how many of the record's newest events to prove with it, at most 256")
 	return cmd
 }

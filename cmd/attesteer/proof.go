@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,9 +55,22 @@ type provenView struct {
 	Total   int64         `json:"total_power"`
 	Judged  time.Time     `json:"judged_at"`
 	Record  *record.View  `json:"record"`
+	// Changes is how often the validators changed on the way from the genesis.
+	Changes int `json:"validator_changes"`
+	// Events are proven to stand in the log, the last being the record as it is.
+	Events []provenEvent `json:"events,omitempty"`
 	// NotShown are the digests of endorsements that the record was appraised
 	// with and that the bundle does not prove: replaced since, or withheld.
 	NotShown []string `json:"endorsements_not_shown"`
+}
+
+// provenEvent is one event of a record's past.
+type provenEvent struct {
+	Sequence uint64           `json:"sequence"`
+	Event    record.EventKind `json:"event"`
+	Time     record.Millis    `json:"time"`
+	Height   uint64           `json:"height"`
+	Status   rats.TCBStatus   `json:"status"`
 }
 
 func (a *app) verifyProof(file, trustArg, at string) error {
@@ -109,6 +123,11 @@ func (a *app) printProven(v *proof.Verdict, at time.Time) error {
 		Schema: "attesteer/proven/v1", Present: v.Present, ID: hexOf(v.ID[:]), ChainID: v.ChainID, Height: v.Height,
 		Time: v.LedgerTime.Time, Signed: v.SignedPower, Total: v.TotalPower, Judged: at, NotShown: []string{},
 	}
+	out.Changes = v.Changes
+	for i := range v.Events {
+		e := &v.Events[i]
+		out.Events = append(out.Events, provenEvent{e.Sequence, e.Kind, e.Time, e.Height, e.Record.Status})
+	}
 	for _, d := range v.NotShown {
 		out.NotShown = append(out.NotShown, hexOf(d[:]))
 	}
@@ -130,6 +149,9 @@ func (a *app) printProven(v *proof.Verdict, at time.Time) error {
 		a.row("block", stamp(v.LedgerTime.Time))
 		if out.Record != nil {
 			a.printRecord(*out.Record)
+		}
+		for _, e := range out.Events {
+			a.row("event "+strconv.FormatUint(e.Sequence, 10), string(e.Event)+" "+stamp(e.Time))
 		}
 	}
 	if !v.Present {
