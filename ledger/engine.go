@@ -121,7 +121,9 @@ func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, ap
 		node.CustomReactors(map[string]p2p.Reactor{"LIGHT": peers})(n)
 	}
 	if trust := cfg.Peering.Trust; trust != nil {
-		node.StateProvider(&lightState{peers: peers, trust: *trust, genesis: g.doc, log: log, now: cfg.Now})(n)
+		from := &lightState{peers: peers, trust: *trust, genesis: g.doc, log: log, now: cfg.Now}
+		node.StateProvider(from)(n)
+		app.joining.validators = from.validators
 	}
 	app.next.pool = n.Mempool()
 	app.newest = n.BlockStore().Height

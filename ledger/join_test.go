@@ -9,12 +9,17 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	"github.com/cometbft/cometbft/types"
 
+	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/registry"
 )
@@ -126,7 +131,7 @@ func vouched(t *testing.T, nodes []*Node, trust *TrustPoint) {
 }
 
 // candidate is a node that joins, as CometBFT talks to it.
-func candidate(t *testing.T, chainID string) *application {
+func candidate(t *testing.T, chainID string, genesis proof.Trust) *application {
 	t.Helper()
 	s, err := openStore(t.TempDir())
 	if err != nil {
@@ -138,8 +143,12 @@ func candidate(t *testing.T, chainID string) *application {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
+	known, err := openChanges(s)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &application{
-		registry: reg, log: log, joining: newJoining(reg, chainID, log),
+		registry: reg, log: log, joining: newJoining(reg, chainID, genesis, known, log),
 		fail: func(err error) { t.Errorf("the node failed: %v", err) },
 	}
 }
@@ -165,7 +174,7 @@ func TestACorruptChunkIsRefusedAndItsSenderNotAskedAgain(t *testing.T) {
 	offer := abci.RequestOfferSnapshot{AppHash: header.AppHash, Snapshot: &abci.Snapshot{
 		Height: from.height, Format: snapshotFormat, Chunks: uint32(len(from.chunks)), Hash: hash[:], Metadata: from.metadata(),
 	}}
-	a := candidate(t, n.genesis.doc.ChainID)
+	a := candidate(t, n.genesis.doc.ChainID, n.genesis.trust)
 	apply := func(index int, chunk []byte) *abci.ResponseApplySnapshotChunk {
 		t.Helper()
 		out, err := a.ApplySnapshotChunk(t.Context(), &abci.RequestApplySnapshotChunk{Index: uint32(index), Chunk: chunk, Sender: "mallory"})
@@ -213,7 +222,7 @@ func TestACorruptChunkIsRefusedAndItsSenderNotAskedAgain(t *testing.T) {
 	}
 
 	// The same chunks under another hash of the state are not the chain's.
-	a = candidate(t, n.genesis.doc.ChainID)
+	a = candidate(t, n.genesis.doc.ChainID, n.genesis.trust)
 	other := offer
 	other.AppHash = bytes.Repeat([]byte{1}, 32)
 	begin(other, abci.ResponseOfferSnapshot_ACCEPT)
@@ -228,6 +237,78 @@ func TestACorruptChunkIsRefusedAndItsSenderNotAskedAgain(t *testing.T) {
 	}
 	if n.snapshots.chunk(from.height, uint32(len(from.chunks))) != nil || n.snapshots.chunk(1<<40, 0) != nil {
 		t.Error("a chunk came from nowhere")
+	}
+}
+
+// changed returns a block of a height by which one lone validator hands on to
+// another.
+func changed(t *testing.T, chainID string, height int64, from, to ed25519.PrivKey) proof.Block {
+	t.Helper()
+	set := types.NewValidatorSet([]*types.Validator{types.NewValidator(from.PubKey(), 1)})
+	next := types.NewValidatorSet([]*types.Validator{types.NewValidator(to.PubKey(), 1)})
+	hash := bytes.Repeat([]byte{1}, 32)
+	header := types.Header{
+		ChainID: chainID, Height: height, Time: time.Now(), ValidatorsHash: set.Hash(), NextValidatorsHash: next.Hash(),
+		ConsensusHash: hash, AppHash: hash, LastResultsHash: hash, DataHash: hash, EvidenceHash: hash, LastCommitHash: hash,
+		LastBlockID:     types.BlockID{Hash: hash, PartSetHeader: types.PartSetHeader{Total: 1, Hash: hash}},
+		ProposerAddress: from.PubKey().Address(),
+	}
+	id := types.BlockID{Hash: header.Hash(), PartSetHeader: types.PartSetHeader{Total: 1, Hash: hash}}
+	vote := types.Vote{Type: cmtproto.PrecommitType, Height: height, BlockID: id, Timestamp: time.Now(), ValidatorAddress: from.PubKey().Address()}
+	signature, err := from.Sign(types.VoteSignBytes(chainID, vote.ToProto()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vote.Signature = signature
+	commit := types.Commit{Height: height, BlockID: id, Signatures: []types.CommitSig{vote.CommitSig()}}
+	return proof.NewBlock(headerOf(&header), commitOf(&commit), validatorsOf(set))
+}
+
+func TestANodeThatJoinsLearnsWhoTheValidatorsWere(t *testing.T) {
+	const chainID = "chain-one"
+	keys := []ed25519.PrivKey{ed25519.GenPrivKey(), ed25519.GenPrivKey(), ed25519.GenPrivKey()}
+	good := []proof.Block{changed(t, chainID, 2, keys[0], keys[1]), changed(t, chainID, 5, keys[1], keys[2])}
+	last := types.NewValidatorSet([]*types.Validator{types.NewValidator(keys[2].PubKey(), 1)}).Hash()
+	genesis, err := proof.TrustHash(good[0].Header.Validators.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		changes []proof.Block
+		ok      bool
+	}{
+		{"in order", good, true},
+		{"one missing at the end", good[:1], false},
+		{"one missing at the start", good[1:], false},
+		{"none", nil, false},
+		{"one twice", []proof.Block{good[0], good[0], good[1]}, false},
+		{"one from after the snapshot", append(slices.Clone(good), changed(t, chainID, 10, keys[2], keys[2])), false},
+		{"one that the validators did not decide", []proof.Block{changed(t, chainID, 2, keys[1], keys[2])}, false},
+	} {
+		j := candidate(t, chainID, genesis).joining
+		j.validators = func(height uint64) ([]byte, error) {
+			if height != 10 {
+				t.Errorf("asked for the validators of block %d", height)
+			}
+			return last, nil
+		}
+		if err := j.offered(snapshot{height: 9, chunks: [][32]byte{{}}}, [32]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		err := changeParts(c.changes, j.part)
+		if err == nil {
+			err = j.finish()
+		}
+		// There is no state with them, so that in the end none is taken; but what
+		// was wrong with the changes is said first.
+		refused := err != nil && !strings.Contains(err.Error(), "genesis")
+		if rats.KindOf(asMalformed(err)) != rats.Malformed || refused == c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if got, err := j.known.before(10, 10); err != nil || c.ok && len(got) != len(c.changes) {
+			t.Errorf("%s: %d changes are kept, %v", c.name, len(got), err)
+		}
 	}
 }
 

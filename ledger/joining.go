@@ -125,7 +125,7 @@ func (j *joining) part(p registry.Part) error {
 	if err := record.Unmarshal(p.Value, &b); err != nil {
 		return err
 	}
-	if !bytes.Equal(p.Key, changeKey(b.Header.Height)[1:]) || b.Header.Height >= int64(j.from.height) { //nolint:gosec // 63 bits
+	if !bytes.Equal(p.Key, changeKey(b.Header.Height)[1:]) || b.Header.Height > int64(j.from.height) { //nolint:gosec // 63 bits
 		return rats.Errorf(rats.Malformed, "snapshot: a change of validators under another height")
 	}
 	next, err := j.trust.Follow(&b)
@@ -140,7 +140,7 @@ func (j *joining) part(p registry.Part) error {
 // validators are kept first: without the state they count for nothing.
 func (j *joining) finish() error {
 	if j.validators != nil {
-		signed, err := j.validators(j.from.height)
+		signed, err := j.validators(j.from.height + 1)
 		if err != nil {
 			return rats.Errorf(rats.Malformed, "snapshot: %w", err)
 		}
@@ -148,7 +148,7 @@ func (j *joining) finish() error {
 			return rats.Errorf(rats.Malformed, "snapshot: a change of validators is missing")
 		}
 	}
-	if err := j.known.adopt(j.changed, int64(j.from.height)); err != nil { //nolint:gosec // 63 bits
+	if err := j.known.adopt(j.changed, int64(j.from.height)+1); err != nil { //nolint:gosec // 63 bits
 		return err
 	}
 	return j.restoration.Finish()

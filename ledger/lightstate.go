@@ -28,6 +28,8 @@ const (
 	// trustPeriod is how old a block may be that a joining node is told to trust:
 	// until then its validators are held to answer for what they sign.
 	trustPeriod = 14 * 24 * time.Hour
+	// validatorsPatience bounds the wait for peers that know a verified block.
+	validatorsPatience = 30 * time.Second
 	// lightRetry is the pause before peers are asked again.
 	lightRetry = time.Second
 )
@@ -71,6 +73,17 @@ func (s *lightState) Commit(ctx context.Context, height uint64) (*types.Commit, 
 		return nil, err
 	}
 	return blocks[0].Commit, nil
+}
+
+// validators returns the hash of those who signed the block of a height.
+func (s *lightState) validators(height uint64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), validatorsPatience)
+	defer cancel()
+	blocks, err := s.blocks(ctx, height)
+	if err != nil {
+		return nil, err
+	}
+	return blocks[0].ValidatorsHash, nil
 }
 
 // State implements [statesync.StateProvider]: what CometBFT has to know to go on

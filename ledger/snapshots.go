@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
@@ -108,6 +109,9 @@ type snapshots struct {
 	busy bool
 	// last is the ledger time of the block before.
 	last record.Millis
+	// changes returns those of validators below a height; nil until the node has
+	// started, and until then no snapshot is taken.
+	changes func(below int64) ([]proof.Block, error)
 
 	ctx    context.Context // of the writer; ends when the node stops
 	cancel context.CancelFunc
@@ -205,7 +209,7 @@ func (s *snapshots) committed(height uint64, now record.Millis) {
 	every := record.Millis(s.plan.Every.Milliseconds())
 	due := every > 0 && s.last != 0 && s.last/every != now/every
 	s.last = now
-	if !due || s.busy || s.ctx.Err() != nil {
+	if !due || s.busy || s.changes == nil || s.ctx.Err() != nil {
 		return
 	}
 	view, err := s.store.view()
@@ -216,9 +220,17 @@ func (s *snapshots) committed(height uint64, now record.Millis) {
 	s.busy = true
 	s.done.Go(func() {
 		defer view.release()
-		one, err := s.write(height, view)
+		one, err := s.write(height, view, s.changes)
 		s.finish(one, err)
 	})
+}
+
+// begin lets snapshots be taken, with the changes of validators up to their
+// height: a node that joins has no block of that one.
+func (s *snapshots) begin(changes func(below int64) ([]proof.Block, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes = changes
 }
 
 // stop ends the writing of a snapshot, if one is being written.
@@ -251,7 +263,7 @@ func (s *snapshots) finish(one snapshot, err error) {
 }
 
 // write writes the state of a view in chunks. The folder gets its name last.
-func (s *snapshots) write(height uint64, view registry.View) (snapshot, error) {
+func (s *snapshots) write(height uint64, view registry.View, changes func(int64) ([]proof.Block, error)) (snapshot, error) {
 	out := snapshot{height: height}
 	dir := s.folder(height) + unfinished
 	if err := os.RemoveAll(dir); err != nil {
@@ -271,7 +283,7 @@ func (s *snapshots) write(height uint64, view registry.View) (snapshot, error) {
 		chunk = chunk[:0]
 		return err
 	}
-	err := registry.Parts(view, func(p registry.Part) error {
+	add := func(p registry.Part) error {
 		chunk = appendPart(chunk, p)
 		if len(chunk) < s.size {
 			return nil
@@ -280,7 +292,14 @@ func (s *snapshots) write(height uint64, view registry.View) (snapshot, error) {
 			return err
 		}
 		return flush()
-	})
+	}
+	err := registry.Parts(view, add)
+	if err == nil {
+		var list []proof.Block
+		if list, err = changes(int64(height) + 1); err == nil { //nolint:gosec // heights come from CometBFT
+			err = changeParts(list, add)
+		}
+	}
 	if err == nil {
 		err = flush()
 	}

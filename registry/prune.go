@@ -59,7 +59,7 @@ func (r *Registry) PruneEvidence(before record.Millis, limit int) (int, error) {
 	if err := r.store.Write(writes); err != nil {
 		return 0, storeError(err)
 	}
-	return int(n - from), nil //nolint:gosec // below limit
+	return int(n - from), nil
 }
 
 // isOver reports whether the evidence of an event's record has served its time:
