@@ -383,3 +383,16 @@ func TestADamagedFileOfReceiptsIsPutAsideAndTheRestCounts(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(aside), err)
 	}
 }
+
+// TestWithoutRoomForAReceiptTheVerdictIsWaitedFor: nothing is promised that is not
+// kept.
+func TestWithoutRoomForAReceiptTheVerdictIsWaitedFor(t *testing.T) {
+	h := open(t, "dev", nil)
+	if err := h.gateway.Close(); err != nil { // gives no receipts any more
+		t.Fatal(err)
+	}
+	r := h.post(t, "/v1/evidence", "any", evidenceJSON(quote(t, 1, simtee.Enclave{})), "Prefer", "respond-async")
+	if r.status != http.StatusCreated || r.header.Get("Preference-Applied") != "" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
