@@ -50,7 +50,7 @@ func (k *kept) size() int {
 // held is a request's context that keeps the answer back until it is whole.
 type held struct {
 	requestContext
-	// ctx and in stand in for the request's own, where they are not nil.
+	// ctx stands in for the request's own, and in for its body, if it is not nil.
 	ctx context.Context //nolint:containedctx // huma asks for it
 	in  io.Reader
 
@@ -73,7 +73,7 @@ func overREST(ctx huma.Context) (*answer, bool) {
 }
 
 // keepBack serves a request by next, and returns the answer instead of giving it.
-// ctx and in may be nil.
+// in may be nil.
 func keepBack(ctx context.Context, a *answer, in io.Reader, next func(huma.Context)) *kept {
 	h := &held{requestContext: a.requestContext, ctx: ctx, in: in, header: make(http.Header)}
 	a.requestContext = h
@@ -83,12 +83,7 @@ func keepBack(ctx context.Context, a *answer, in io.Reader, next func(huma.Conte
 }
 
 // Context implements [huma.Context].
-func (h *held) Context() context.Context {
-	if h.ctx != nil {
-		return h.ctx
-	}
-	return h.requestContext.Context()
-}
+func (h *held) Context() context.Context { return h.ctx }
 
 // BodyReader implements [huma.Context].
 func (h *held) BodyReader() io.Reader {

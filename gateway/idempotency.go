@@ -59,7 +59,7 @@ func (g *Gateway) repeat(ctx huma.Context, next func(huma.Context)) {
 	}
 	body, whole, in := g.readBody(ctx)
 	if !whole { // it is refused for what it is
-		keepBack(nil, a, in, next).write(a.requestContext)
+		keepBack(a.Context(), a, in, next).write(a.requestContext)
 		return
 	}
 	who := callerName(ctx)

@@ -70,16 +70,17 @@ type receipts struct {
 	// journal is nil without a file.
 	journal *journal
 	all     map[record.TxHash]*receipt
-	// settled holds those of which it is known what became of them, oldest first.
-	settled *list.List
-	bytes   int
-	closed  bool
+	// recorded and refused hold those of which it is known what became of them,
+	// oldest first.
+	recorded, refused *list.List
+	bytes             int
+	closed            bool
 }
 
 // openReceipts reads the file of receipts, if there is to be one, and sends those
 // transactions on their way again of which it is not known what became of them.
 func openReceipts(g *Gateway) (*receipts, error) {
-	b := &receipts{g: g, all: make(map[record.TxHash]*receipt), settled: list.New()}
+	b := &receipts{g: g, all: make(map[record.TxHash]*receipt), recorded: list.New(), refused: list.New()}
 	b.life, b.end = context.WithCancel(context.Background())
 	if g.cfg.Receipts == "" {
 		return b, nil
@@ -151,21 +152,23 @@ func (r *receipt) settledAlready() bool { return r.recorded != nil || r.problem 
 // be of those that the ledger can answer for. The caller holds mu.
 func (b *receipts) room(size int) bool {
 	now := b.g.cfg.Now()
-	for e := b.settled.Front(); e != nil; {
-		next := e.Next()
+	full := func() bool { return len(b.all) >= maxReceipts || b.bytes+size > maxReceiptBytes }
+	b.drop(b.refused, func(r *receipt) bool { return !now.Before(r.until) })
+	b.drop(b.recorded, func(r *receipt) bool { return !now.Before(r.until) || b.g.cfg.Transactions != nil && full() })
+	return !full()
+}
+
+// drop forgets the oldest of a list for as long as they may be. The caller holds mu.
+func (b *receipts) drop(settled *list.List, may func(*receipt) bool) {
+	for e := settled.Front(); e != nil; e = settled.Front() {
 		r, ok := e.Value.(*receipt)
-		full := len(b.all) >= maxReceipts || b.bytes+size > maxReceiptBytes
-		switch over := ok && !now.Before(r.until); {
-		case over, full && ok && r.recorded != nil:
-			b.settled.Remove(e)
-			delete(b.all, r.tx)
-			b.bytes -= r.size
-		case !full:
-			return true // what follows is younger
+		if !ok || !may(r) {
+			return
 		}
-		e = next
+		settled.Remove(e)
+		delete(b.all, r.tx)
+		b.bytes -= r.size
 	}
-	return len(b.all) < maxReceipts && b.bytes+size <= maxReceiptBytes
 }
 
 // give makes the receipt of a transaction that waits for a block, and reports
@@ -243,7 +246,11 @@ func (b *receipts) close(r *receipt, e *journalEntry) {
 	r.size = receiptOverhead + e.size
 	b.all[r.tx] = r
 	b.bytes += r.size
-	b.settled.PushBack(r)
+	if r.recorded != nil {
+		b.recorded.PushBack(r)
+	} else {
+		b.refused.PushBack(r)
+	}
 	close(r.done)
 }
 
@@ -252,11 +259,13 @@ func (b *receipts) close(r *receipt, e *journalEntry) {
 func (b *receipts) lines() []journalEntry {
 	b.room(0)
 	out := make([]journalEntry, 0, len(b.all))
-	for e := b.settled.Front(); e != nil; e = e.Next() {
-		if r, ok := e.Value.(*receipt); ok {
-			out = append(out, journalEntry{
-				Hash: hex.EncodeToString(r.tx[:]), At: r.until.Add(-receiptLife), Recorded: r.recorded, Problem: r.problem,
-			})
+	for _, settled := range []*list.List{b.recorded, b.refused} {
+		for e := settled.Front(); e != nil; e = e.Next() {
+			if r, ok := e.Value.(*receipt); ok {
+				out = append(out, journalEntry{
+					Hash: hex.EncodeToString(r.tx[:]), At: r.until.Add(-receiptLife), Recorded: r.recorded, Problem: r.problem,
+				})
+			}
 		}
 	}
 	for _, r := range b.all {

@@ -20,15 +20,15 @@ import (
 func shelfOf(t *testing.T) (*receipts, *time.Time) {
 	t.Helper()
 	now := time.Unix(1_700_000_000, 0)
-	g := &Gateway{cfg: Config{Now: func() time.Time { return now }}, log: slog.New(slog.DiscardHandler)}
-	b := &receipts{g: g, all: make(map[record.TxHash]*receipt), settled: list.New()}
+	g := &Gateway{cfg: Config{Now: func() time.Time { return now }, Transactions: struct{ Transactions }{}}, log: slog.New(slog.DiscardHandler)}
+	b := &receipts{g: g, all: make(map[record.TxHash]*receipt), recorded: list.New(), refused: list.New()}
 	b.life, b.end = context.WithCancel(t.Context())
 	t.Cleanup(b.end)
 	return b, &now
 }
 
 func nth(n int) (tx record.TxHash) {
-	binary.BigEndian.PutUint64(tx[:], uint64(n)) //nolint:gosec // counts up
+	binary.BigEndian.PutUint64(tx[:], uint64(n))
 	return tx
 }
 
@@ -58,7 +58,7 @@ func TestReceiptsThatTheLedgerCanAnswerForMakeRoomAndNoOthers(t *testing.T) {
 		t.Errorf("%d receipts, and room among the refused", len(b.all))
 	}
 	*now = now.Add(receiptLife)
-	if !b.room(1) || len(b.all) != 0 || b.bytes != 0 || b.settled.Len() != 0 {
+	if !b.room(1) || len(b.all) != 0 || b.bytes != 0 || b.recorded.Len()+b.refused.Len() != 0 {
 		t.Errorf("after a day %d receipts of %d bytes", len(b.all), b.bytes)
 	}
 }

@@ -52,7 +52,7 @@ func validate(keep, vary string) func(huma.Context, func(huma.Context)) {
 			next(ctx)
 			return
 		}
-		out := keepBack(nil, a, nil, next)
+		out := keepBack(a.Context(), a, nil, next)
 		if out.status == http.StatusOK {
 			tag := entityTag(out.body)
 			out.header.Set("Etag", tag)
