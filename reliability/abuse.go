@@ -182,6 +182,9 @@ func (w *world) watch(ctx context.Context, r *report, progress io.Writer) {
 		if m, err := w.node.memory(); err == nil {
 			r.memory = append(r.memory, m)
 		}
+		if open, err := w.node.sockets(); err == nil {
+			r.PeakSockets = max(r.PeakSockets, open)
+		}
 		if second%15 == 0 && len(r.memory) > 0 {
 			f := w.submits.figures()
 			_, _ = fmt.Fprintf(progress, "%4d s  %d recorded, p99 %.0f ms, %d failed, %.0f MiB\n",
@@ -215,7 +218,7 @@ func (w *world) settled(ctx context.Context, before usage) (usage, error) {
 		if u, err = w.node.usage(ctx); err != nil {
 			return u, err
 		}
-		if before.Goroutines == 0 || u.Goroutines <= before.Goroutines && u.Files <= before.Files || time.Now().After(end) {
+		if before.Goroutines == 0 || u.Goroutines <= before.Goroutines && u.Sockets <= before.Sockets || time.Now().After(end) {
 			return u, ctx.Err()
 		}
 	}

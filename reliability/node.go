@@ -135,8 +135,9 @@ func (n *node) alive() bool {
 type usage struct {
 	// Memory is resident, in MiB.
 	Memory float64 `json:"memory_mib"`
-	// Files counts open descriptors, sockets among them.
-	Files int `json:"files"`
+	// Sockets are its connections, and what it listens on. Files of its databases
+	// come and go with their size.
+	Sockets int `json:"sockets"`
 	// Goroutines is what its metrics say.
 	Goroutines int `json:"goroutines"`
 }
@@ -161,6 +162,21 @@ func (n *node) memory() (float64, error) {
 	return 0, errors.New("no VmRSS in /proc")
 }
 
+// sockets counts the descriptors that are sockets.
+func (n *node) sockets() (count int, err error) {
+	files, err := os.ReadDir(n.proc("fd"))
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range files {
+		// One that was closed meanwhile is none.
+		if to, err := os.Readlink(filepath.Join(n.proc("fd"), f.Name())); err == nil && strings.HasPrefix(to, "socket:") {
+			count++
+		}
+	}
+	return count, nil
+}
+
 // usage looks at all of it.
 func (n *node) usage(ctx context.Context) (usage, error) {
 	var u usage
@@ -168,11 +184,9 @@ func (n *node) usage(ctx context.Context) (usage, error) {
 	if u.Memory, err = n.memory(); err != nil {
 		return u, err
 	}
-	files, err := os.ReadDir(n.proc("fd"))
-	if err != nil {
+	if u.Sockets, err = n.sockets(); err != nil {
 		return u, err
 	}
-	u.Files = len(files)
 	u.Goroutines, err = n.gauge(ctx, "go_goroutines")
 	return u, err
 }

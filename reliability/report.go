@@ -19,8 +19,8 @@ const (
 	// maxMemory bounds resident memory, in MiB: an eighth of the smallest machine
 	// that a node is meant for.
 	maxMemory = 512
-	// spare is how many goroutines, and descriptors, a node may hold more than
-	// before: those of its own timers and databases come and go.
+	// spare is how many goroutines, and sockets, a node may hold more than
+	// before: those of its own timers and fetches come and go.
 	spare = 5
 )
 
@@ -38,11 +38,12 @@ type report struct {
 	// stream ended before its time.
 	Unseen  int   `json:"unseen"`
 	Watcher error `json:"-"`
-	// Peak is the most resident memory, in MiB.
-	Peak   float64        `json:"peak_mib"`
-	Before usage          `json:"before"`
-	After  usage          `json:"after"`
-	Abuse  []abuseFigures `json:"abuse"`
+	// Peak is the most resident memory, in MiB, and PeakSockets the most sockets.
+	Peak        float64        `json:"peak_mib"`
+	PeakSockets int            `json:"peak_sockets"`
+	Before      usage          `json:"before"`
+	After       usage          `json:"after"`
+	Abuse       []abuseFigures `json:"abuse"`
 
 	memory []float64
 }
@@ -81,7 +82,7 @@ func (r *report) aims() []aim {
 		{"records that the stream of events left out", "none", fmt.Sprintf("%d of %d, stream %s", r.Unseen, r.Acknowledged, stream), r.Unseen == 0 && r.Watcher == nil},
 		{"resident memory, the most", fmt.Sprintf("under %d MiB", maxMemory), fmt.Sprintf("%.0f MiB", r.Peak), r.Peak < maxMemory},
 		{"goroutines before and after", fmt.Sprintf("%d more at most", spare), fmt.Sprintf("%d and %d", r.Before.Goroutines, r.After.Goroutines), r.After.Goroutines <= r.Before.Goroutines+spare},
-		{"descriptors before and after", fmt.Sprintf("%d more at most", spare), fmt.Sprintf("%d and %d", r.Before.Files, r.After.Files), r.After.Files <= r.Before.Files+spare},
+		{"sockets before, at most, and after", fmt.Sprintf("%d more at most", spare), fmt.Sprintf("%d, %d and %d", r.Before.Sockets, r.PeakSockets, r.After.Sockets), r.After.Sockets <= r.Before.Sockets+spare},
 	}
 }
 

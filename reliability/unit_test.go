@@ -34,7 +34,7 @@ func good() *report {
 	calls := figures{Tries: 10, P50: 5, P99: 20, Max: 30, Outcomes: map[string]int{"ok": 10}}
 	return &report{
 		Lasted: time.Minute, Cores: 2, Submits: calls, Reads: calls, Acknowledged: firstRecords + 10, Peak: 100,
-		Before: usage{Memory: 80, Files: 40, Goroutines: 60}, After: usage{Memory: 90, Files: 40, Goroutines: 60},
+		Before: usage{Memory: 80, Sockets: 4, Goroutines: 60}, After: usage{Memory: 90, Sockets: 4, Goroutines: 60},
 		Abuse: []abuseFigures{{Name: "noise", Clients: 1, Tries: 3, Outcomes: map[string]int{"400": 3}}},
 	}
 }
@@ -52,7 +52,7 @@ func TestEachAimCanBeMissed(t *testing.T) {
 		"records that the stream of events left out":  func(r *report) { r.Watcher = errors.New("the stream ended") },
 		"resident memory, the most":                   func(r *report) { r.Peak = maxMemory },
 		"goroutines before and after":                 func(r *report) { r.After.Goroutines += spare + 1 },
-		"descriptors before and after":                func(r *report) { r.After.Files += spare + 1 },
+		"sockets before, at most, and after":          func(r *report) { r.After.Sockets += spare + 1 },
 	}
 	for _, a := range good().aims() {
 		change, ok := spoil[a.what]
