@@ -36,10 +36,18 @@ func spellings(t testing.TB, b *proof.Bundle) (asCBOR, asJSON []byte) {
 }
 
 func TestABundleIsSpelledAsItAlwaysWas(t *testing.T) {
-	c := newChain(t, 3, 2, 2)
-	trust := c.trust(t)
-	for name, id := range map[string]record.ID{"present": c.rec.ID, "absent": {9}} {
-		asCBOR, asJSON := spellings(t, c.bundle(t, id, c.commit(t, 0, 1)))
+	c, past, d := newChain(t, 3, 2, 2), newChain(t, 3, 2, 2), newDynasty(t)
+	withHistory(t, past)
+	for name, tt := range map[string]struct {
+		bundle *proof.Bundle
+		trust  proof.Trust
+	}{
+		"present": {c.bundle(t, c.rec.ID, c.commit(t, 0, 1)), c.trust(t)},
+		"absent":  {c.bundle(t, record.ID{9}, c.commit(t, 0, 1)), c.trust(t)},
+		"past":    {past.bundle(t, past.rec.ID, past.commit(t, 0, 1)), past.trust(t)},
+		"changed": {d.bundle(t), d.first.trust(t)},
+	} {
+		asCBOR, asJSON := spellings(t, tt.bundle)
 		var indented bytes.Buffer
 		if err := json.Indent(&indented, asJSON, "", " "); err != nil {
 			t.Fatal(err)
@@ -63,7 +71,8 @@ func TestABundleIsSpelledAsItAlwaysWas(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, err := proof.Verify(b, trust); err != nil || v.Present != (name == "present") {
+			v, err := proof.Verify(b, tt.trust)
+			if err != nil || v.Present != (name != "absent") || (len(v.Events) > 0) != (name == "past") || (v.Changes > 0) != (name == "changed") {
 				t.Errorf("%s: %+v, %v", file, v, err)
 			}
 		}

@@ -157,6 +157,34 @@ func TestNoEventCanBeForgedMovedOrLeftOutAtTheEnd(t *testing.T) {
 	}
 }
 
+// TestNoBitOfAProvenPastCanChange flips every bit of what a bundle with events
+// has beyond one without.
+func TestNoBitOfAProvenPastCanChange(t *testing.T) {
+	c := newChain(t, 1)
+	withHistory(t, c)
+	b := c.bundle(t, c.rec.ID, c.commit(t, 0))
+	encoded, err := b.CBOR()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Events = nil
+	plain, err := b.CBOR()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := (len(plain) - 1) * 8; i < len(encoded)*8; i++ {
+		flipped := bytes.Clone(encoded)
+		flipped[i/8] ^= 1 << (i % 8)
+		got, err := proof.Decode(flipped)
+		if err != nil {
+			continue
+		}
+		if _, err := proof.Verify(got, c.trust(t)); err == nil {
+			t.Fatalf("bit %d: the proof still holds", i)
+		}
+	}
+}
+
 // absent makes a proof of absence of it that shows events all the same.
 func absent(t *testing.T, b *proof.Bundle) {
 	t.Helper()
