@@ -67,6 +67,9 @@ func (x *run) meetDeadline(id record.ID) error {
 	if err != nil {
 		return err
 	}
+	if w == nil {
+		return rats.Errorf(rats.Internal, "state: a deadline of a record that is not watched")
+	}
 	if x.st.time.Time < rec.Expires {
 		return x.review(rec, w)
 	}
@@ -83,21 +86,18 @@ func (x *run) meetDeadline(id record.ID) error {
 	return x.save(rec, record.RanOut, record.TxHash{})
 }
 
-// watched returns a record that is watched, and what is watched of it.
+// watched returns a record and what is watched of it, nil for one that is not.
 func (x *run) watched(id record.ID) (*record.Record, *record.Watch, error) {
+	w, err := x.watchOf(id)
+	if err != nil || w == nil {
+		return nil, nil, err
+	}
 	var rec record.Record
 	ok, err := x.w.read(record.RecordKey(id), &rec)
-	if err != nil {
-		return nil, nil, err
+	if err == nil && !ok {
+		err = rats.Errorf(rats.Internal, "state: a record that is watched is not there")
 	}
-	w, err := x.watchOf(id)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !ok || w == nil {
-		return nil, nil, rats.Errorf(rats.Internal, "state: a deadline without its record")
-	}
-	return &rec, w, nil
+	return &rec, w, err
 }
 
 // sweepAnew has all watched records judged again, beginning where the sweep that
@@ -175,11 +175,8 @@ func following(id record.ID) record.ID {
 
 // reviewWatched judges a record again unless it ended in this block.
 func (x *run) reviewWatched(id record.ID) error {
-	if w, err := x.watchOf(id); err != nil || w == nil {
-		return err
-	}
 	rec, w, err := x.watched(id)
-	if err != nil {
+	if err != nil || w == nil {
 		return err
 	}
 	return x.review(rec, w)

@@ -325,3 +325,29 @@ func TestTheOrderOfEndorsementsDoesNotMatterForWhatRecordsSayInTheEnd(t *testing
 		}
 	})
 }
+
+// BenchmarkReappraisal judges records again by endorsements that change each of
+// them, a full block at a time.
+func BenchmarkReappraisal(b *testing.B) {
+	c := endorsed(b)
+	ids := crowd(b, c, perBlock, forDays(80))
+	var published [][]rats.Endorsement
+	for i := range 25 {
+		status := []rats.TCBStatus{rats.OutOfDate, rats.SWHardeningNeeded}[i%2]
+		published = append(published, endorsementsAt(b, vendor(b, demoted(rats.SGX, status)), i+1))
+	}
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		if n == len(published) {
+			b.Skip("no more data")
+		}
+		c.now += day
+		c.blockAt(c.now, c.publish(published[n]...))
+		n++
+		b.StartTimer()
+		c.blockAt(c.now + 1)
+	}
+	b.ReportMetric(float64(len(c.store.m["mw"+string(ids[0][:])])), "B/watch")
+	b.ReportMetric(float64(b.N*perBlock)/b.Elapsed().Seconds(), "records/s")
+}

@@ -69,18 +69,23 @@ func (x *run) rewatch(rec *record.Record) error {
 	return x.keepWatch(rec, w)
 }
 
-// keepWatch watches a record by its state: what has ended for good is not.
+// keepWatch watches a record by its state: what has ended for good is not. w is
+// what was watched of it so far, or new.
 func (x *run) keepWatch(rec *record.Record, w *record.Watch) error {
-	before, err := x.watchOf(rec.ID)
-	if err != nil {
-		return err
+	before := w.Deadline
+	if before == 0 {
+		if old, err := x.watchOf(rec.ID); err != nil {
+			return err
+		} else if old != nil {
+			before = old.Deadline
+		}
 	}
 	watched := mayBeActive(rec.State)
 	if watched {
 		w.Deadline = x.deadline(rec, w)
 	}
-	if before != nil && (!watched || before.Deadline != w.Deadline) {
-		x.w.put(timeKey(spaceDeadline, before.Deadline, rec.ID[:]), nil)
+	if before != 0 && (!watched || before != w.Deadline) {
+		x.w.put(timeKey(spaceDeadline, before, rec.ID[:]), nil)
 	}
 	if !watched {
 		x.w.put(mapSpace(record.WatchKey(rec.ID)), nil)
