@@ -156,7 +156,7 @@ func newEngine(
 			err = fmt.Errorf("ledger: %v", r)
 		}
 	}()
-	n, err = node.NewNodeWithContext(ctx, c, k.validator, k.node, proxy.NewConnSyncLocalClientCreator(app),
+	n, err = node.NewNodeWithContext(ctx, c, k.signer, k.node, proxy.NewConnSyncLocalClientCreator(app),
 		func() (*types.GenesisDoc, error) { return g.doc, nil }, dbs.open,
 		node.DefaultMetricsProvider(c.Instrumentation), log)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	cmtjson "github.com/cometbft/cometbft/libs/json"
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/privval"
+	"github.com/cometbft/cometbft/types"
 )
 
 // keys are the node's identities towards the other nodes.
@@ -17,6 +18,8 @@ type keys struct {
 	node *p2p.NodeKey
 	// validator signs votes, and remembers on disk what it signed last.
 	validator *privval.FilePV
+	// signer is the validator but in tests.
+	signer types.PrivValidator
 }
 
 // makeKeys writes what of the keys a new home lacks.
@@ -59,7 +62,7 @@ func (h *home) readKeys() (keys, error) {
 	if err := h.readJSON(validatorStatePath, &v.LastSignState); err != nil {
 		return keys{}, err
 	}
-	return keys{node: &node, validator: v}, nil
+	return keys{node: &node, validator: v, signer: v}, nil
 }
 
 // readJSON and writeJSON use CometBFT's JSON, which writes 64-bit numbers as

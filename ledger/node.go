@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometbft/cometbft/types"
+
 	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -55,6 +57,8 @@ type Config struct {
 	// heartbeat and minBlocks replace the constants in tests.
 	heartbeat time.Duration
 	minBlocks int64
+	// signer stands between the validator and its keys in tests, if not nil.
+	signer func(types.PrivValidator) types.PrivValidator
 	// newest is the last version of the state machine that a rehearsed program
 	// knows; zero is this program's.
 	newest uint64
@@ -156,6 +160,9 @@ func start(ctx context.Context, cfg Config, h *home) (*Node, error) {
 	g, k, err := h.identity(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.signer != nil {
+		k.signer = cfg.signer(k.validator)
 	}
 	s, err := openStore(h.path(dataPath))
 	if err != nil {
