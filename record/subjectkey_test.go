@@ -188,3 +188,50 @@ func TestWhatWithdrawsNamesLedgerRecordAndTransaction(t *testing.T) {
 		t.Error("two withdrawals look alike")
 	}
 }
+
+func FuzzKeysThatAreReadVerify(f *testing.F) {
+	for _, s := range signers(f) {
+		for _, data := range spellings(f, s.public) {
+			f.Add(data)
+		}
+	}
+	f.Add([]byte("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k, err := record.ReadKey(data)
+		if err != nil {
+			if kind := rats.KindOf(err); kind != rats.Malformed && kind != rats.Unsupported {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		if k.Verify(data, data) == nil {
+			t.Fatal("a key is its own signature")
+		}
+	})
+}
+
+func TestAKeyThatIsCutShortOrHasAFlippedBitSignsNothing(t *testing.T) {
+	message := []byte("message")
+	for _, s := range signers(t) {
+		data := spellings(t, s.public)["DER"]
+		signature, err := s.sign(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range data {
+			if _, err := record.ReadKey(data[:n]); err == nil {
+				t.Fatalf("%s: %d of %d bytes are read", s.name, n, len(data))
+			}
+		}
+		if s.algorithm == record.RSA {
+			continue // a bit of the modulus makes another key, whose signatures take long to refuse one by one
+		}
+		for bit := range 8 * len(data) {
+			other := bytes.Clone(data)
+			other[bit/8] ^= 1 << (bit % 8)
+			if k, err := record.ReadKey(other); err == nil && k.Verify(message, signature) == nil {
+				t.Errorf("%s: with bit %d flipped it signed the message", s.name, bit)
+			}
+		}
+	}
+}

@@ -233,6 +233,10 @@ func FuzzOpen(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(tick)
+	tx = sampleTransaction()
+	tx.Endorsements, tx.Submission = nil, nil
+	tx.Withdrawal = &record.Withdrawal{ID: fill32(1), Signature: []byte("signature")}
+	f.Add(mustSign(f, tx))
 	f.Add([]byte{0x84, 1, 0xf6, 0xf6, 0xf6})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o, err := record.Open(b)
