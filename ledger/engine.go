@@ -98,6 +98,8 @@ type engine struct {
 	light *lightPeers
 	// joins: the node has no state yet and takes a snapshot from peers.
 	joins bool
+	// silent ends the telling of peers what waits.
+	silent func()
 	// quiet is set when the node is about to stop; see [engineLog].
 	quiet *atomic.Bool
 }
@@ -111,38 +113,48 @@ func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, ap
 	if err != nil {
 		return nil, errors.Join(err, dbs.Close())
 	}
-	var book *addressBook
-	peers := newLightPeers(g.doc.ChainID, cfg.Logger)
-	if cfg.Peering.networked() {
-		if book, err = newAddressBook(c.P2P, k, log); err != nil {
-			return nil, errors.Join(err, dbs.Close())
-		}
-		book.install(n)
-		node.CustomReactors(map[string]p2p.Reactor{"LIGHT": peers})(n)
-	}
-	if trust := cfg.Peering.Trust; trust != nil {
-		from := &lightState{peers: peers, trust: *trust, genesis: g.doc, log: log, now: cfg.Now}
-		node.StateProvider(from)(n)
-		app.joining.validators = from.validators
+	e := &engine{Node: n, quiet: log.quiet, silent: func() {}}
+	if err := e.connect(cfg, c, g, k, app, log); err != nil {
+		return nil, errors.Join(err, dbs.Close())
 	}
 	app.next.pool = n.Mempool()
 	app.newest = n.BlockStore().Height
-	views, err := n.ConfigureRPC()
+	if e.views, err = n.ConfigureRPC(); err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
+	}
+	e.light.serve(e.views)
+	state, err := e.views.StateStore.Load()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
 	}
-	peers.serve(views)
-	state, err := views.StateStore.Load()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
-	}
+	e.joins = cfg.Peering.Trust != nil && state.LastBlockHeight == 0
 	if err := n.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
 	}
-	return &engine{
-		Node: n, views: views, book: book, light: peers, quiet: log.quiet,
-		joins: cfg.Peering.Trust != nil && state.LastBlockHeight == 0,
-	}, nil
+	if cfg.Peering.networked() {
+		e.silent = e.remind()
+	}
+	return e, nil
+}
+
+// connect adds to a node what is ours among peers: the address book, and headers
+// for those who join; and where to take headers from if it joins itself.
+func (e *engine) connect(cfg Config, c *config.Config, g genesis, k keys, app *application, log engineLog) error {
+	e.light = newLightPeers(g.doc.ChainID, cfg.Logger)
+	if cfg.Peering.networked() {
+		var err error
+		if e.book, err = newAddressBook(c.P2P, k, log); err != nil {
+			return err
+		}
+		e.book.install(e.Node)
+		node.CustomReactors(map[string]p2p.Reactor{"LIGHT": e.light})(e.Node)
+	}
+	if trust := cfg.Peering.Trust; trust != nil {
+		from := &lightState{peers: e.light, trust: *trust, genesis: g.doc, log: log, now: cfg.Now}
+		node.StateProvider(from)(e.Node)
+		app.joining.validators = from.validators
+	}
+	return nil
 }
 
 // newEngine makes the node and replays what the registry missed. CometBFT

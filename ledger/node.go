@@ -293,6 +293,7 @@ func (n *Node) stop() {
 	defer n.running.Unlock()
 	n.stopped = true
 	n.engine.quiet.Store(true)
+	n.engine.silent()
 	err := n.engine.Stop()
 	if err == nil {
 		n.engine.Wait()
