@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/attesteer/attesteer"
@@ -152,6 +153,8 @@ func homeError(err error) error {
 	switch {
 	case errors.As(err, &network):
 		return usageError{hinted{err, "a home belongs to one network: choose another with --home"}}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return hinted{err, "another process listens for peers there: choose another address with --p2p-listen"}
 	case errors.Is(err, ledger.ErrHomeInUse):
 		return hinted{err, "a node is running on this home already; stop it, or choose another with --home"}
 	default:
