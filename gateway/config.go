@@ -163,6 +163,8 @@ type Config struct {
 	Vendor Source
 	// Chain serves light clients and witnesses; nil serves none.
 	Chain Chain
+	// Governance lets validators decide about the ledger; nil does not.
+	Governance Governance
 	// CheckpointKey signs checkpoints of the log of events; nil signs none.
 	CheckpointKey ed25519.PrivateKey
 	// Key is the registrar's, in whose name transactions are signed.

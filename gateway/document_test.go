@@ -26,6 +26,7 @@ func documented(t testing.TB) *Gateway {
 	t.Helper()
 	cfg := described(t).cfg
 	cfg.Chain = struct{ Chain }{}
+	cfg.Governance = struct{ Governance }{}
 	cfg.CheckpointKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	g, err := New(cfg)
 	if err != nil {

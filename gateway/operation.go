@@ -37,6 +37,7 @@ func (g *Gateway) entries() []entry {
 		g.endorsementEntries(),
 		g.ledgerEntries(),
 		g.lightEntries(),
+		g.governanceEntries(),
 		g.tokenEntries(),
 		g.probeEntries(),
 		g.discoveryEntries(),

@@ -24,6 +24,10 @@ func schemaName(t reflect.Type, hint string) string {
 	switch t {
 	case reflect.TypeFor[record.View]():
 		return "Enclave"
+	case reflect.TypeFor[record.Validator]():
+		return "Governor"
+	case reflect.TypeFor[record.Proposal]():
+		return "Change"
 	case reflect.TypeFor[token.View]():
 		return "Token"
 	case reflect.TypeFor[token.Made]():
@@ -42,16 +46,17 @@ func (millisSchema) Schema(huma.Registry) *huma.Schema {
 
 // bodies are the schemas of what callers send; all others are of answers.
 func bodies() []string {
-	return []string{"AppraisalBody", "EvidenceBody", "PolicyBody", "PushInputBody", "PushedItem", "QuoteInputBody", "TokenBody"}
+	return []string{"AppraisalBody", "EvidenceBody", "PolicyBody", "PushInputBody", "PushedItem", "QuoteInputBody", "TokenBody", "TransactionInputBody"}
 }
 
 // nullable are the fields of answers that may be null where their Go type does
 // not say so.
 func nullable() map[string][]string {
 	return map[string][]string{
-		"Result":   {"kind", "tcb", "runtime_data"},
-		"Recorded": {"result"},
-		"Enclave":  {"will_change"},
+		"Result":     {"kind", "tcb", "runtime_data"},
+		"Recorded":   {"result"},
+		"Enclave":    {"will_change"},
+		"Governance": {"planned_version"},
 	}
 }
 

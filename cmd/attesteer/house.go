@@ -101,7 +101,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		Ledger: ledgerOf{h.node}, Registry: registry, Index: h.index, Source: sources, Key: key,
 		Network: f.network, Logger: logger, Version: version().version,
 		Meter: h.meter, Watch: h.watch, ReadyNeedsEndorsements: f.monitor.needsEndorsements,
-		Chain: chainOf{h.node}, CheckpointKey: checkpoints,
+		Chain: chainOf{h.node}, CheckpointKey: checkpoints, Governance: registry,
 		Transactions: h.index, Receipts: filepath.Join(home, "data", "receipts"),
 		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
 		EAR: keys, EARLifetime: f.earLifetime,

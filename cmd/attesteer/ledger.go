@@ -18,7 +18,7 @@ const defaultP2P = "127.0.0.1:26656"
 
 func (a *app) ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "ledger", Short: "Found a network of nodes, join one, and see how it stands",
+		Use: "ledger", Short: "Found a network of nodes, join one, see how it stands, and decide about it",
 		Long: `ledger makes the homes of nodes that form a network: validators, which decide on
 blocks together, and full nodes, which check and serve them. Every node verifies
 every piece of evidence itself and serves the whole API.
@@ -29,6 +29,7 @@ A node that stands alone needs none of this: see "attesteer serve".`,
 	cmd.AddCommand(
 		a.ledgerInitCommand(), a.ledgerJoinCommand(), a.ledgerStartCommand(), a.ledgerStatusCommand(),
 		a.ledgerExportCommand(), a.ledgerFollowCommand(),
+		a.ledgerProposeCommand(), a.ledgerVoteCommand(), a.ledgerProposalsCommand(),
 	)
 	return cmd
 }
