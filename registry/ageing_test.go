@@ -217,6 +217,20 @@ func TestARefreshThatChangesNoStatusWritesNoRecord(t *testing.T) {
 	}
 }
 
+func TestARecordThatIsWrittenAfterARefreshSaysUntilWhenItHoldsNow(t *testing.T) {
+	c := endorsed(t)
+	q := quoteOf(t, simtee.Enclave{})
+	id := c.ok(c.submit(key(1), q, forDays(60))).RecordID
+	c.later(20 * day)
+	c.ok(c.publish(endorsementsAt(t, vendor(t, simtee.Faults{}), 20)...))
+	c.later(15 * day) // past the end of what it was appraised with
+	c.ok(c.submit(key(2), q, forDays(60)))
+	e := c.lastEvent(id)
+	if got := e.Record.StateAt(e.Time); e.Kind != record.Listed || got != record.Active {
+		t.Errorf("%s: the record of the event is %s, until %v", e.Kind, got, e.Record.ValidUntil.Time())
+	}
+}
+
 func TestLapsedEndorsementsTurnARecordToUndecidedAndRefreshedOnesBack(t *testing.T) {
 	c := endorsed(t)
 	id := c.ok(c.submit(key(1), quoteOf(t, simtee.Enclave{}), forDays(80))).RecordID

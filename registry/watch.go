@@ -84,6 +84,9 @@ func (x *run) keepWatch(rec *record.Record, w *record.Watch) error {
 	if watched {
 		w.Deadline = x.deadline(rec, w)
 	}
+	if until, ok := x.st.shelf.validUntil(w); ok && rec.State == record.Active {
+		rec.ValidUntil = until // what is written anyway says what holds by now
+	}
 	if before != 0 && (!watched || before != w.Deadline) {
 		x.w.put(timeKey(spaceDeadline, before, rec.ID[:]), nil)
 	}
