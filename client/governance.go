@@ -4,7 +4,6 @@ package client
 
 import (
 	"context"
-	"encoding/hex"
 
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -31,7 +30,7 @@ type Proposal struct {
 	// Since is when it came into its state.
 	Since       record.Millis `json:"since"`
 	SinceHeight uint64        `json:"since_height"`
-	Digest      string        `json:"digest" doc:"SHA-256 of the proposal's CBOR, which ballots name"`
+	Digest      record.Digest `json:"digest" doc:"SHA-256 of the proposal's CBOR, which ballots name"`
 	Proposer    string        `json:"proposer" doc:"governance key"`
 	Opened      record.Millis `json:"opened"`
 	Height      uint64        `json:"height"`
@@ -75,12 +74,12 @@ func (c *Client) SubmitMotion(ctx context.Context, tx []byte) (*Motioned, error)
 
 // Check demands that a proposal's digest is that of what it says, so that nobody
 // signs a ballot for another proposal than the one that they are shown.
-func (p *Proposal) Check() ([32]byte, error) {
+func (p *Proposal) Check() (record.Digest, error) {
 	digest, err := p.Proposal.Digest()
 	if err != nil {
 		return digest, err
 	}
-	if hex.EncodeToString(digest[:]) != p.Digest {
+	if digest != p.Digest {
 		return digest, rats.Errorf(rats.BindingMismatch, "the node shows another proposal %d than the ledger's: its digest does not fit, or this program is too old", p.Number)
 	}
 	return digest, nil

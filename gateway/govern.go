@@ -4,7 +4,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/hex"
 	"log/slog"
 	"net/http"
 
@@ -70,7 +69,7 @@ func (g *Gateway) getProposals(ctx context.Context, _ *nothing) (*governanceOutp
 func proposalOf(e *record.ProposalEntry, set []record.Validator) client.Proposal {
 	out := client.Proposal{
 		Number: e.Number, Kind: e.Proposal.Kind(), State: e.State, Since: e.Since, SinceHeight: e.SinceHeight,
-		Digest: hex.EncodeToString(e.Digest[:]), Proposer: e.Proposer.String(),
+		Digest: e.Digest, Proposer: e.Proposer.String(),
 		Opened: e.Opened, Height: e.Height, Tx: e.Tx.Hex(), Yes: e.Yes, No: e.No, Total: e.Total,
 		Votes: make([]client.Vote, 0, len(e.Votes)), Proposal: e.Proposal,
 	}

@@ -5,6 +5,7 @@ package record
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/hex"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -38,9 +39,9 @@ type Motion struct {
 type Ballot struct {
 	// Number and Digest name the proposal; Digest is [Proposal.Digest], so that
 	// nobody votes for what they were not shown.
-	Number  uint64   `cbor:"1,keyasint"`
-	Digest  [32]byte `cbor:"2,keyasint"`
-	Approve bool     `cbor:"3,keyasint"`
+	Number  uint64 `cbor:"1,keyasint"`
+	Digest  Digest `cbor:"2,keyasint"`
+	Approve bool   `cbor:"3,keyasint"`
 }
 
 // ProposalKind says what a proposal would change.
@@ -73,6 +74,35 @@ type Proposal struct {
 	Policy     *NetworkPolicy `cbor:"7,keyasint,omitempty" json:"policy,omitempty"`
 	// Activation has a version of the state machine begin.
 	Activation *Activation `cbor:"8,keyasint,omitempty" json:"activation,omitempty"`
+	// Replaces is SHA-256 of the CBOR of the parameters or the policy that the new
+	// ones are meant to replace: where others hold by then, the proposal is void,
+	// so that none undoes another by accident.
+	Replaces Digest `cbor:"9,keyasint,omitzero" json:"replaces,omitzero"`
+}
+
+// Digest is a SHA-256; in JSON, lower-case hex.
+type Digest [sha256.Size]byte
+
+// String returns the hash in lower-case hex.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// MarshalText writes lower-case hex.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads 32 bytes in hex: Malformed otherwise.
+func (d *Digest) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil || len(b) != len(d) {
+		return rats.Errorf(rats.Malformed, "hash %q is not 32 bytes in hex", text)
+	}
+	*d = Digest(b)
+	return nil
+}
+
+// DigestOf returns SHA-256 of the deterministic CBOR of v.
+func DigestOf(v any) (Digest, error) {
+	b, err := Marshal(v)
+	return sha256.Sum256(b), err
 }
 
 // Activation is when a version of the state machine begins: programs that do not
@@ -99,10 +129,7 @@ func (p *Proposal) Kind() ProposalKind {
 }
 
 // Digest returns SHA-256 of the proposal's CBOR, which ballots name.
-func (p *Proposal) Digest() ([32]byte, error) {
-	b, err := Marshal(p)
-	return sha256.Sum256(b), err
-}
+func (p *Proposal) Digest() (Digest, error) { return DigestOf(p) }
 
 // check checks form and limits.
 func (p *Proposal) check() error {
@@ -117,7 +144,7 @@ func (p *Proposal) check() error {
 		return rats.Errorf(rats.Malformed, "a proposal asks for one change, not for %d", changes)
 	case len(p.Validators) > MaxValidators:
 		return rats.Errorf(rats.TooLarge, "a change of %d validators is over %d", len(p.Validators), MaxValidators)
-	case p.Leap && len(p.Validators) == 0, p.NotBefore != 0 && p.Activation != nil:
+	case p.Leap && len(p.Validators) == 0, (p.Replaces != Digest{}) != (p.Parameters != nil || p.Policy != nil), p.NotBefore != 0 && p.Activation != nil:
 		return rats.Errorf(rats.Malformed, "the proposal says what does not go with its change")
 	case p.Closes <= 0 || p.NotBefore < 0:
 		return rats.Errorf(rats.Malformed, "the proposal's times are out of range")

@@ -28,7 +28,7 @@ const (
 type ProposalEntry struct {
 	// Number counts the ledger's proposals from 1.
 	Number   uint64    `cbor:"1,keyasint"`
-	Digest   [32]byte  `cbor:"2,keyasint"`
+	Digest   Digest    `cbor:"2,keyasint"`
 	Proposer PublicKey `cbor:"3,keyasint"`
 	// Opened, Height and Tx are of the block that brought it.
 	Opened   Millis   `cbor:"4,keyasint"`

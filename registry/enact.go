@@ -95,13 +95,27 @@ func (x *run) feasible(p *record.Proposal) error {
 				moved, record.TotalPower(g.Validators))
 		}
 		return nil
+	case record.ProposeParameters:
+		return replaces(p, g.Parameters)
 	case record.ProposePolicy:
-		return x.st.genesis.allows(p.Policy)
+		if err := x.st.genesis.allows(p.Policy); err != nil {
+			return err
+		}
+		return replaces(p, g.Policy)
 	case record.ProposeVersion:
 		return x.st.activates(p.Activation, x.height)
 	default:
 		return nil
 	}
+}
+
+// replaces checks that a proposal is about what holds now.
+func replaces(p *record.Proposal, present any) error {
+	digest, err := record.DigestOf(present)
+	if err == nil && digest != p.Replaces {
+		err = rats.Errorf(rats.BindingMismatch, "the proposal was made for what does not hold any more: look again, and propose anew")
+	}
+	return err
 }
 
 // enact makes a change that passed. What cannot be done any more is void, and

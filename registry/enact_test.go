@@ -115,6 +115,22 @@ func TestOneChangeOfValidatorsIsMadeInABlockAndOneThatCannotBeMadeAnyMoreIsVoid(
 	c.stands(2, record.ProposalVoid)
 }
 
+func TestAProposalThatWasMadeForOtherParametersUndoesNothing(t *testing.T) {
+	c := governed(t, 10, 10)
+	c.ok(c.propose(0, lists(c, 3)))
+	second := c.reg.Governance().Parameters
+	second.UnknownQuota = 7
+	c.ok(c.propose(0, record.Proposal{Parameters: &second}))
+	c.ok(c.vote(1, 1, true))
+	c.ok(c.vote(1, 2, true))
+	c.stands(2, record.ProposalVoid)
+	if p := c.reg.Governance().Parameters; p.MaxListings != 3 || p.UnknownQuota == 7 {
+		t.Errorf("%+v", p)
+	}
+	old := c.proposal(2).Proposal
+	c.refused(c.propose(0, record.Proposal{Parameters: &second, Replaces: old.Replaces}), rats.BindingMismatch, "any more")
+}
+
 func TestAChangeWaitsForItsTime(t *testing.T) {
 	c := governed(t, 10)
 	p := lists(c, 3)

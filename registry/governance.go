@@ -109,7 +109,7 @@ func (x *run) propose(o *record.Opened, who record.PublicKey, out *TxResult) err
 }
 
 // roomFor checks the bounds on open proposals, and that none asks for the same.
-func (x *run) roomFor(who record.PublicKey, digest [32]byte) error {
+func (x *run) roomFor(who record.PublicKey, digest record.Digest) error {
 	if len(x.st.gov.Open) >= maxOpen {
 		return rats.Errorf(rats.QuotaExceeded, "%d proposals are open: no more until one is decided", maxOpen)
 	}

@@ -59,10 +59,32 @@ func (c *chain) motion(n byte, change func(*record.Motion)) []byte {
 
 // propose signs a proposal that is open for an hour.
 func (c *chain) propose(n byte, p record.Proposal) []byte {
+	if p.Replaces == (record.Digest{}) {
+		p.Replaces = c.replaced(&p)
+	}
 	if p.Closes == 0 {
 		p.Closes = c.now + 3_600_000
 	}
 	return c.motion(n, func(m *record.Motion) { m.Proposal = &p })
+}
+
+// replaced returns what names the parameters or the policy that hold now.
+func (c *chain) replaced(p *record.Proposal) record.Digest {
+	c.t.Helper()
+	var present any
+	switch g := c.reg.Governance(); {
+	case p.Parameters != nil:
+		present = g.Parameters
+	case p.Policy != nil:
+		present = g.Policy
+	default:
+		return record.Digest{}
+	}
+	d, err := record.DigestOf(present)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return d
 }
 
 // vote signs a ballot on a proposal as it stands.
@@ -183,7 +205,7 @@ func TestAProposalLapsesWhenItsTimeIsOver(t *testing.T) {
 func TestOnlyValidatorsSpeakAndEachWordOnceOnItsOwnLedgerInItsTime(t *testing.T) {
 	c := governed(t, 10, 10, 10, 10)
 	p := lists(c, 3)
-	p.Closes = c.now + 3_600_000
+	p.Closes, p.Replaces = c.now+3_600_000, c.replaced(&p)
 	c.refused(c.motion(9, func(m *record.Motion) { m.Proposal = &p }), rats.Unauthorized)
 	c.refused(c.motion(0, func(m *record.Motion) { m.Proposal, m.ChainID = &p, "other" }), rats.BindingMismatch, "another ledger")
 	c.refused(c.motion(0, func(m *record.Motion) { m.Proposal, m.NotAfter = &p, c.now-1 }), rats.Expired)
@@ -287,7 +309,7 @@ func TestWhatIsProposedHasALimitedForm(t *testing.T) {
 	}
 	for name, p := range map[string]record.Proposal{
 		"nothing": {}, "two changes": {Parameters: &params, Activation: &record.Activation{Version: 9, Height: 9}},
-		"bad parameters": {Parameters: &bad}, "a leap of parameters": {Parameters: &params, Leap: true},
+		"no word on what it replaces": {Parameters: &params}, "bad parameters": {Parameters: &bad}, "a leap of parameters": {Parameters: &params, Leap: true},
 		"a long reason": {Parameters: &params, Reason: string(long)}, "a reason that is not text": {Parameters: &params, Reason: "\x1b[2J"},
 		"a registrar twice":              {Policy: &record.NetworkPolicy{Registrars: []string{hexOf(1), hexOf(1)}}},
 		"a registrar that is none":       {Policy: &record.NetworkPolicy{Registrars: []string{"x"}}},
@@ -295,6 +317,9 @@ func TestWhatIsProposedHasALimitedForm(t *testing.T) {
 		"a change of version that waits": {Activation: &record.Activation{Version: 9, Height: 9}, NotBefore: 1},
 	} {
 		p.Closes = c.now + 1000
+		if name != "no word on what it replaces" {
+			p.Replaces = c.replaced(&p)
+		}
 		m := record.Motion{Version: 1, ChainID: "test-chain", NotAfter: c.now + 1000, Proposal: &p}
 		if _, err := record.SignMotion(key(governanceKeys), m); rats.KindOf(err) != rats.Malformed && rats.KindOf(err) != rats.TooLarge {
 			t.Errorf("%s: %v", name, err)

@@ -199,6 +199,6 @@ func (a *app) sayMotioned(ctx context.Context, node string, out *client.Motioned
 	if a.asJSON {
 		return a.printJSON(p)
 	}
-	a.printProposal(p, g.Validators)
+	a.printProposal(p, g)
 	return nil
 }

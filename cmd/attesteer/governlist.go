@@ -53,7 +53,7 @@ func (a *app) ledgerProposals(ctx context.Context, node string, args []string) e
 		if a.asJSON {
 			return a.printJSON(p)
 		}
-		a.printProposal(p, g.Validators)
+		a.printProposal(p, g)
 		return nil
 	}
 	if a.asJSON {
@@ -100,7 +100,13 @@ func tally(p *client.Proposal) string {
 	return fmt.Sprintf("%d of %d for it, %d against", p.Yes, p.Total, p.No)
 }
 
-func (a *app) printProposal(p *client.Proposal, set []record.Validator) {
+// printProposal shows a proposal; while it is not decided, with what it changes of
+// the present.
+func (a *app) printProposal(p *client.Proposal, g *client.Governance) {
+	set := g.Validators
+	if p.State != record.ProposalOpen && p.State != record.ProposalPassed {
+		g = nil
+	}
 	a.printf("proposal %d: %s\n", p.Number, p.Kind)
 	a.row("state", fmt.Sprintf("%s since %s", p.State, p.Since.Time().Format(time.RFC3339)))
 	a.row("power", tally(p))
@@ -112,7 +118,7 @@ func (a *app) printProposal(p *client.Proposal, set []record.Validator) {
 	if p.Proposal.NotBefore != 0 {
 		a.row("takes effect", p.Proposal.NotBefore.Time().Format(time.RFC3339))
 	}
-	for _, change := range changesOf(&p.Proposal) {
+	for _, change := range changesOf(&p.Proposal, g) {
 		a.row("change", change)
 	}
 	for _, v := range p.Votes {
@@ -122,7 +128,7 @@ func (a *app) printProposal(p *client.Proposal, set []record.Validator) {
 		}
 		a.row("vote", word+nameOf(v.GovernanceKey, set))
 	}
-	a.row("digest", p.Digest)
+	a.row("digest", p.Digest.String())
 }
 
 // nameOf names who holds a governance key.
@@ -135,8 +141,9 @@ func nameOf(governance string, set []record.Validator) string {
 	return "governance key " + governance + ", no validator's any more"
 }
 
-// changesOf says what a proposal would change, a line for each.
-func changesOf(p *record.Proposal) []string {
+// changesOf says what a proposal would change, a line for each; of parameters and
+// policy those that differ from the present ones, or all if that is nil.
+func changesOf(p *record.Proposal, now *client.Governance) []string {
 	var out []string
 	for _, v := range p.Validators {
 		if v.Power == 0 {
@@ -153,13 +160,22 @@ func changesOf(p *record.Proposal) []string {
 	} else if n != nil {
 		out = append(out, fmt.Sprintf("version %d of the state machine begins at block %d", n.Version, n.Height))
 	}
-	for _, whole := range []any{p.Parameters, p.Policy} {
-		members, names, err := membersOfJSON(whole)
-		if err != nil {
+	if now == nil {
+		now = &client.Governance{}
+	}
+	for _, whole := range []struct{ to, from any }{{p.Parameters, now.Parameters}, {p.Policy, now.Policy}} {
+		members, names, err := membersOfJSON(whole.to)
+		before, _, errBefore := membersOfJSON(whole.from)
+		if err != nil || errBefore != nil {
 			continue
 		}
 		for _, name := range names {
-			out = append(out, name+" "+string(members[name]))
+			switch from, to := string(before[name]), string(members[name]); {
+			case now.ChainID == "":
+				out = append(out, name+" "+to)
+			case from != to:
+				out = append(out, fmt.Sprintf("%s from %s to %s", name, from, to))
+			}
 		}
 	}
 	return out

@@ -183,7 +183,10 @@ proposals" shows them all. Durations are in milliseconds, or as in 48h.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.propose(cmd.Context(), a, func(g *client.Governance, p *record.Proposal) (err error) {
-				p.Parameters, err = setParameters(g.Parameters, set)
+				if p.Parameters, err = setParameters(g.Parameters, set); err != nil {
+					return err
+				}
+				p.Replaces, err = record.DigestOf(g.Parameters)
 				return err
 			})
 		},
@@ -246,7 +249,10 @@ enclaves are recorded, which no main network does.`,
 			if cmd.Flags().NFlag() == 0 {
 				return usagef("say what changes: --admit, --dismiss, --manufacturer, --without or --allow-debug")
 			}
-			return f.propose(cmd.Context(), a, func(g *client.Governance, p *record.Proposal) error {
+			return f.propose(cmd.Context(), a, func(g *client.Governance, p *record.Proposal) (err error) {
+				if p.Replaces, err = record.DigestOf(g.Policy); err != nil {
+					return err
+				}
 				p.Policy = &g.Policy
 				if cmd.Flags().Changed("allow-debug") {
 					p.Policy.AllowDebug = c.allowDebug
