@@ -130,6 +130,19 @@ func vouched(t *testing.T, nodes []*Node, trust *TrustPoint) {
 	}
 }
 
+func TestAPeerGetsAnswersAtABoundedRate(t *testing.T) {
+	p := &lightPeer{}
+	now := time.Now()
+	for i := range 2 * lightQuota {
+		if got := p.mayAsk(now.Add(time.Duration(i) * time.Millisecond)); got != (i < lightQuota) {
+			t.Fatalf("question %d is answered: %v", i, got)
+		}
+	}
+	if !p.mayAsk(now.Add(time.Second)) {
+		t.Error("a second later nothing is answered")
+	}
+}
+
 // candidate is a node that joins, as CometBFT talks to it.
 func candidate(t *testing.T, chainID string, genesis proof.Trust) *application {
 	t.Helper()

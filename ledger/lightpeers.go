@@ -31,6 +31,9 @@ const (
 	maxLightBlock = 1 << 20
 	// lightPatience bounds the wait for one answer of one peer.
 	lightPatience = 5 * time.Second
+	// lightQuota is how many questions of one peer are answered in a second: who
+	// joins asks one after the other.
+	lightQuota = 50
 )
 
 // lightPeers lets nodes ask each other for headers, with the commits and the
@@ -101,7 +104,9 @@ func (l *lightPeers) Receive(e p2p.Envelope) {
 	var err error
 	switch m := e.Message.(type) {
 	case *blocksync.BlockRequest:
-		l.answer(e.Src, m.Height)
+		if l.mayAsk(e.Src, time.Now()) {
+			l.answer(e.Src, m.Height)
+		}
 	case *blocksync.NoBlockResponse:
 		l.deliver(e.Src, lightAnswer{asked: m.Height, err: provider.ErrLightBlockNotFound})
 	case *cmtproto.LightBlock:
@@ -117,6 +122,16 @@ func (l *lightPeers) Receive(e p2p.Envelope) {
 	if err != nil {
 		l.Switch.StopPeerForError(e.Src, err)
 	}
+}
+
+// mayAsk counts a question against the peer's quota.
+func (l *lightPeers) mayAsk(from p2p.Peer, now time.Time) bool {
+	for _, p := range l.connected() {
+		if p.peer.ID() == from.ID() {
+			return p.mayAsk(now)
+		}
+	}
+	return false
 }
 
 func (l *lightPeers) deliver(from p2p.Peer, a lightAnswer) {
@@ -179,10 +194,13 @@ type lightPeer struct {
 
 	turn sync.Mutex // held while a question is open
 
-	mu sync.Mutex // guards waiting and asked
+	mu sync.Mutex // guards what follows
 	// waiting gets the answer about height asked; nil when there is no question.
 	waiting chan lightAnswer
 	asked   int64
+	// questions is how many the peer asked since second.
+	questions int
+	second    time.Time
 }
 
 type lightAnswer struct {
@@ -214,6 +232,16 @@ func (p *lightPeer) LightBlock(ctx context.Context, height int64) (*types.LightB
 	case <-ctx.Done():
 		return nil, provider.ErrNoResponse
 	}
+}
+
+func (p *lightPeer) mayAsk(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.second) >= time.Second {
+		p.second, p.questions = now, 0
+	}
+	p.questions++
+	return p.questions <= lightQuota
 }
 
 func (p *lightPeer) expect(answer chan lightAnswer, height int64) {
