@@ -17,6 +17,13 @@
 // A transaction counts whole or not at all: one whose evidence is refused
 // publishes no endorsements either, and may be sent again.
 //
+// A verdict ages. Beside each record that may still change stands what its
+// verdict went by ([record.Watch]), so that evidence is never read again: at the end
+// of a block records whose deadline passed end, and where anything on the shelf of
+// endorsements changed, lapsed or began to bind, all are judged again in turn
+// ([record.Sweep]), a bounded number in each block. What that comes to is a
+// function of inputs, shelf and ledger time alone, whatever the order of arrival.
+//
 // Time is what blocks carry. Nothing here reads a clock, fetches, logs, or lets
 // words meant for people into the state.
 package registry
