@@ -22,7 +22,9 @@ type ledgerShelf struct {
 
 var _ endorse.Shelf = ledgerShelf{}
 
-// Held implements [endorse.Shelf].
+// Held implements [endorse.Shelf]. Of a TEE whose TCB info the ledger holds, a
+// list of evaluation numbers that it lacks is shown as one that is due: without
+// it an evaluation that Intel gives out early would bind at once.
 func (s ledgerShelf) Held() []attesteer.EndorsementInfo {
 	entries := s.registry.Endorsements()
 	out := make([]attesteer.EndorsementInfo, 0, len(entries))
@@ -33,7 +35,35 @@ func (s ledgerShelf) Held() []attesteer.EndorsementInfo {
 			ValidFrom: e.ValidFrom.Time(), ValidUntil: e.ValidUntil.Time(),
 		})
 	}
+	for _, tee := range []rats.TEE{rats.SGX, rats.TDX} {
+		if info, lacks := lackedNumbers(tee, out); lacks {
+			out = append(out, info)
+		}
+	}
 	return out
+}
+
+// lackedNumbers returns what stands for the list of evaluation numbers that a
+// shelf lacks: due since the newest TCB info of the TEE was issued, and no longer
+// of use when that ends.
+func lackedNumbers(tee rats.TEE, held []attesteer.EndorsementInfo) (info attesteer.EndorsementInfo, lacks bool) {
+	for i := range held {
+		h := &held[i]
+		switch {
+		case h.Key.TEE != tee:
+		case h.Key.Kind == rats.EvaluationNumbers:
+			return info, false
+		case h.Key.Kind == rats.TCBInfo && (!lacks || h.Issued.After(info.ValidFrom)):
+			// Two thirds of its life end when the TCB info begins.
+			life := h.NextUpdate.Sub(h.Issued)
+			info = attesteer.EndorsementInfo{
+				Key:    rats.EndorsementKey{Kind: rats.EvaluationNumbers, TEE: tee, Version: 1},
+				Issued: h.Issued.Add(-2 * life), NextUpdate: h.NextUpdate, ValidFrom: h.Issued, ValidUntil: h.NextUpdate,
+			}
+			lacks = true
+		}
+	}
+	return info, lacks
 }
 
 // Publish implements [endorse.Shelf].
