@@ -96,12 +96,12 @@ func (x *run) feasible(p *record.Proposal) error {
 		}
 		return nil
 	case record.ProposeParameters:
-		return replaces(p, g.Parameters)
+		return replaces(p, g.Parameters, *p.Parameters)
 	case record.ProposePolicy:
 		if err := x.st.genesis.allows(p.Policy); err != nil {
 			return err
 		}
-		return replaces(p, g.Policy)
+		return replaces(p, g.Policy, *p.Policy)
 	case record.ProposeVersion:
 		return x.st.activates(p.Activation, x.height)
 	default:
@@ -109,13 +109,23 @@ func (x *run) feasible(p *record.Proposal) error {
 	}
 }
 
-// replaces checks that a proposal is about what holds now.
-func replaces(p *record.Proposal, present any) error {
-	digest, err := record.DigestOf(present)
-	if err == nil && digest != p.Replaces {
-		err = rats.Errorf(rats.BindingMismatch, "the proposal was made for what does not hold any more: look again, and propose anew")
+// replaces checks that a proposal is about what holds now, and changes it.
+func replaces(p *record.Proposal, present, next any) error {
+	was, err := record.DigestOf(present)
+	if err != nil {
+		return err
 	}
-	return err
+	is, err := record.DigestOf(next)
+	switch {
+	case err != nil:
+		return err
+	case was != p.Replaces:
+		return rats.Errorf(rats.BindingMismatch, "the proposal was made for what does not hold any more: look again, and propose anew")
+	case is == was:
+		return rats.Errorf(rats.Malformed, "the proposal changes nothing")
+	default:
+		return nil
+	}
 }
 
 // enact makes a change that passed. What cannot be done any more is void, and

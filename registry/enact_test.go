@@ -115,6 +115,14 @@ func TestOneChangeOfValidatorsIsMadeInABlockAndOneThatCannotBeMadeAnyMoreIsVoid(
 	c.stands(2, record.ProposalVoid)
 }
 
+func TestAProposalChangesSomething(t *testing.T) {
+	c := governed(t, 10)
+	g := c.reg.Governance()
+	c.refused(c.propose(0, record.Proposal{Parameters: &g.Parameters}), rats.Malformed, "changes nothing")
+	c.refused(c.propose(0, record.Proposal{Policy: &g.Policy}), rats.Malformed, "changes nothing")
+	c.refused(c.propose(0, record.Proposal{Validators: []record.Validator{voice(0, 10)}}), rats.Malformed)
+}
+
 func TestAProposalThatWasMadeForOtherParametersUndoesNothing(t *testing.T) {
 	c := governed(t, 10, 10)
 	c.ok(c.propose(0, lists(c, 3)))

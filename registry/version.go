@@ -35,8 +35,8 @@ func (r *Registry) knows(version uint64) bool {
 
 // errVersion says that a version is not known.
 func (r *Registry) errVersion(version uint64, about string) error {
-	return rats.Errorf(rats.Unsupported, "%s of version %d of the state machine, and this program knows versions %d to %d: "+
-		"it takes a program that knows version %d, on the same home; nothing is lost", about, version, firstVersion, r.newest, version)
+	return rats.Errorf(rats.Unsupported, "%s of version %d of the state machine, and this program knows none later than %d: "+
+		"it takes a program that knows version %d, on the same home; nothing is lost", about, version, r.newest, version)
 }
 
 // CanApply reports whether this program knows the version of the state machine

@@ -246,7 +246,8 @@ enclaves are recorded, which no main network does.`,
   attesteer ledger propose policy --allow-debug=false`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().NFlag() == 0 {
+			changes := func(flag string) bool { return cmd.Flags().Changed(flag) }
+			if !slices.ContainsFunc([]string{"admit", "dismiss", "manufacturer", "without", "allow-debug"}, changes) {
 				return usagef("say what changes: --admit, --dismiss, --manufacturer, --without or --allow-debug")
 			}
 			return f.propose(cmd.Context(), a, func(g *client.Governance, p *record.Proposal) (err error) {

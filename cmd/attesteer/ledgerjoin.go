@@ -77,5 +77,15 @@ func (a *app) ledgerJoin(f ledgerJoinFlags, fl *pflag.FlagSet) error {
 	if err != nil {
 		return homeError(err)
 	}
-	return a.sayFounded(genesis, genesisFile(home), []foundedHome{{Home: home, NodeID: id, P2P: p.Listen}})
+	node := foundedHome{Home: home, NodeID: id, P2P: p.Listen}
+	if m, err := ledger.ReadMember(home, defaultPower); err == nil { // else nobody could reach it
+		node.Validator = m.String()
+	}
+	if err := a.sayFounded(genesis, genesisFile(home), []foundedHome{node}); err != nil {
+		return err
+	}
+	if node.Validator != "" && !a.asJSON {
+		a.sayf("hint: for the validators to make it one of them, give them this line; it holds no secret\n  %s", node.Validator)
+	}
+	return nil
 }
