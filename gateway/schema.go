@@ -46,7 +46,7 @@ func (millisSchema) Schema(huma.Registry) *huma.Schema {
 
 // bodies are the schemas of what callers send; all others are of answers.
 func bodies() []string {
-	return []string{"AppraisalBody", "EvidenceBody", "PolicyBody", "PushInputBody", "PushedItem", "QuoteInputBody", "TokenBody", "TransactionInputBody"}
+	return []string{"AppraisalBody", "EvidenceBody", "PolicyBody", "PushInputBody", "PushedItem", "QuoteInputBody", "TokenBody", "TransactionInputBody", "WithdrawBody"}
 }
 
 // nullable are the fields of answers that may be null where their Go type does
@@ -55,7 +55,8 @@ func nullable() map[string][]string {
 	return map[string][]string{
 		"Result":     {"kind", "tcb", "runtime_data"},
 		"Recorded":   {"result"},
-		"Enclave":    {"will_change"},
+		"Enclave":    {"will_change", "withdrawn"},
+		"SignerView": {"key"},
 		"Governance": {"planned_version"},
 	}
 }

@@ -125,6 +125,7 @@ func TestWhatCannotBeWithdrawnIsRefusedByItsKind(t *testing.T) {
 		{"an empty signature", id, "any", `{"signature":""}`, 400, rats.Malformed},
 		{"a signature that is no base64", id, "any", `{"signature":"%"}`, 400, rats.Malformed},
 		{"a body without a signature", id, "any", `{}`, 400, rats.Malformed},
+		{"a field too many", id, "any", `{"signature":"AA==","listing":true}`, 400, rats.Malformed},
 		{"a signature of null", id, "any", `{"signature":null}`, 400, rats.Malformed},
 		{"a field that nobody knows", id, "any", `{"sign":""}`, 400, rats.Malformed},
 		{"a signature that is too long", id, "any", `{"signature":"` + base64.StdEncoding.EncodeToString(make([]byte, 2000)) + `"}`, 413, rats.TooLarge},
