@@ -145,7 +145,7 @@ func TestEndorsementsThatKeepComingDoNotKeepAnyRecordFromBeingJudged(t *testing.
 
 // verdicts holds each watched record against a verification of its evidence by
 // what is in state.
-func verdicts(t *rapid.T, c *chain, ids []record.ID) map[record.ID]string {
+func verdicts(t rapid.TB, c *chain, ids []record.ID) map[record.ID]string {
 	out := map[record.ID]string{}
 	var items []rats.Endorsement
 	for _, entry := range c.reg.Endorsements() {

@@ -11,6 +11,7 @@ import (
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/endorse"
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
 )
 
@@ -83,4 +84,53 @@ func TestARealQuoteBecomesARecordWithItsTierAndStatus(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRealRecordsAgeAsTheirEvidenceDoes over a year, in which Intel's real data
+// come, go and come anew.
+func TestRealRecordsAgeAsTheirEvidenceDoes(t *testing.T) {
+	items := realEndorsements(t)
+	c := realChain(t, registry.Dev)
+	publish := func() {
+		for _, e := range c.reg.Lacks(items) {
+			c.block(c.publish(e)) // what is from the future waits for its day
+		}
+		c.settle()
+	}
+	publish()
+	var ids []record.ID
+	for _, kind := range []string{"sgx", "tdx"} {
+		files, err := filepath.Glob(filepath.Join(vectors(t, "quotes", kind), "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			if err != nil || len(ids) > 25 {
+				continue
+			}
+			if r := c.block(c.submit(key(1), raw, forDays(90)))[0]; r.Recorded {
+				ids = append(ids, r.RecordID)
+			}
+		}
+	}
+	if len(ids) < 3 {
+		t.Fatalf("%d real quotes were recorded", len(ids))
+	}
+	seen := map[string]int{}
+	for range 12 {
+		c.blockAt(c.now + 7*day)
+		c.settle()
+		for _, said := range verdicts(t, c, ids) {
+			seen[said]++
+		}
+		publish()
+		for _, said := range verdicts(t, c, ids) {
+			seen[said]++
+		}
+	}
+	if len(seen) < 3 {
+		t.Errorf("all that was said: %v", seen)
+	}
+	t.Logf("%d records said %v", len(ids), seen)
 }
