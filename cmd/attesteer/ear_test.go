@@ -127,7 +127,7 @@ func TestKeysOfSignedResultsAreKeptFromOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"ear", "keys"}, {"ear", "rotate"}, {"serve", "--listen", "127.0.0.1:0"}} {
-		if code, _, errs := command(t, append(args, "--home", home)...); code != 1 || !strings.Contains(errs, "chmod 600") {
+		if code, _, errs := command(t, append(args, "--home", home)...); code != exitUsage || !strings.Contains(errs, "chmod 600") {
 			t.Errorf("%v: exit %d %s", args, code, errs)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"errors"
+	"io/fs"
 	"net/url"
 	"strings"
 
@@ -40,6 +42,10 @@ func nodeKeys(home string) (ed25519.PrivateKey, *rsa.PrivateKey, error) {
 	}
 	shielding, err := ledger.LoadShieldingKey(home)
 	if err != nil {
+		return nil, nil, homeError(err)
+	}
+	// The key by which a validator votes is not used here, but it is guarded here.
+	if _, err := ledger.LoadGovernanceKey(home); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, homeError(err)
 	}
 	return key, shielding, nil
