@@ -4,9 +4,13 @@ package ledger
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,15 +43,43 @@ func (n *network) stop(t *testing.T, node *Node) {
 	stop(t, node)
 }
 
-// port returns one that is free.
+// TestMain lets more tests run at once than there are cores: those of networks
+// mostly wait for timeouts.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// lastPort is the port that was given out last, above firstPort.
+var lastPort atomic.Int32 //nolint:gochecknoglobals // tests of one process must not meet on a port
+
+// Ports of nodes that have to know each other's lie below those that systems
+// give to whoever asks for any, or an outgoing connection may have them first.
+const (
+	firstPort = 20_000
+	manyPorts = 10_000
+)
+
+// port returns the address of a port that is free.
 func port(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range manyPorts {
+		n := (os.Getpid()*97 + int(lastPort.Add(1))) % manyPorts
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+n))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
 	}
-	defer l.Close() //nolint:errcheck // nothing was sent
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // found makes the homes of a network of as many validators.

@@ -5,8 +5,10 @@ package main
 import (
 	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -36,23 +38,35 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// lastPort is the port that was given out last, above firstPort.
+var lastPort atomic.Int32 //nolint:gochecknoglobals // tests of one process must not meet on a port
+
+// Ports of nodes that have to know each other's lie below those that systems
+// give to whoever asks for any, or an outgoing connection may have them first.
+const (
+	firstPort = 10_000
+	manyPorts = 10_000
+)
+
 // ports returns as many that are free, for nodes that have to know each other's.
 func ports(t *testing.T, n int) []string {
 	t.Helper()
 	var out []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range manyPorts {
+		p := strconv.Itoa(firstPort + (os.Getpid()*97+int(lastPort.Add(1)))%manyPorts)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", p))
 		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() //nolint:errcheck // nothing was sent
-		_, p, err := net.SplitHostPort(l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
+		if out = append(out, p); len(out) == n {
+			return out
 		}
-		out = append(out, p)
 	}
-	return out
+	t.Fatal("too few ports are free")
+	return nil
 }
 
 // exitCode runs a command and demands its exit code: code N attesteer ARGS…
