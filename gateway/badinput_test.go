@@ -220,7 +220,7 @@ func TestWhatIsNotThereIsSaidToBe(t *testing.T) {
 			h.get(t, "/v1/enclaves/"+id+part).wants(t, 400, rats.Malformed)
 		}
 	}
-	for path, allow := range map[string]string{"/v1/evidence": "POST", "/v1/enclaves": "", "/v1/ledger": "GET, HEAD"} {
+	for path, allow := range map[string]string{"/v1/evidence": "POST", "/v1/enclaves": "", "/v1/ledger": "GET, HEAD", "/": "GET, HEAD, POST"} {
 		r := h.call(t, http.MethodDelete, path, "any", nil)
 		r.wants(t, 405, rats.Unsupported)
 		if !strings.Contains(r.header.Get("Allow"), allow) || r.header.Get("Allow") == "" {

@@ -117,7 +117,11 @@ func (g *Gateway) route(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		g.servePage(w, r)
 	default:
-		w.Header().Set("Allow", "GET, HEAD")
+		allow := "GET, HEAD"
+		if path == "/" {
+			allow += ", POST"
+		}
+		w.Header().Set("Allow", allow)
 		writeProblem(w, notAllowed(r.Method))
 	}
 }

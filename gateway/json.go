@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
+	"unicode"
 )
 
 // unescaped undoes in JSON what encoding/json does to <, > and & for HTML, and
@@ -34,7 +36,8 @@ func unescaped(msg []byte) []byte {
 
 // readJSON is [json.Unmarshal] for what callers send: it takes no object in
 // which a name stands twice, of which readers differ in what they take (RFC
-// 8259 section 4).
+// 8259 section 4), and no name in another case than ours: huma and
+// encoding/json would take it for ours, also beside ours.
 func readJSON(data []byte, v any) error {
 	if err := json.Unmarshal(data, v); err != nil {
 		return err
@@ -65,6 +68,9 @@ func checkNames(dec *json.Decoder) error {
 			if err != nil {
 				return err
 			}
+			if isFolded(name) {
+				return fmt.Errorf("%.40q: unexpected property: all names are lower case", name)
+			}
 			if seen[name] {
 				return fmt.Errorf("%.40q is given twice", name)
 			}
@@ -76,4 +82,11 @@ func checkNames(dec *json.Decoder) error {
 	}
 	_, err = dec.Token()
 	return err
+}
+
+// isFolded reports whether a name could be ours in another case, in which
+// encoding/json also takes letters that are not ASCII for those that are.
+func isFolded(name json.Token) bool {
+	s, _ := name.(string) // it is: what is valid has no other names
+	return strings.ContainsFunc(s, func(r rune) bool { return r >= 'A' && r <= 'Z' || r > unicode.MaxASCII })
 }

@@ -398,6 +398,21 @@ func TestAMethodsDescriptionIsForGenerators(t *testing.T) {
 	}
 }
 
+func TestNamesInAnotherCaseAreUnknownOverREST(t *testing.T) {
+	h := open(t, "dev", nil)
+	for path, body := range map[string]string{
+		"/v1/evidence":   `{"Evidence":"AA=="}`,
+		"/v1/appraisals": `{"evidence":"AA==","policy":{"Schema":"attesteer/policy/v1"}}`,
+		// U+017F folds to s, so encoding/json takes this for endorsements.
+		"/v1/endorsements": `{"endor\u017fements":[]}`,
+	} {
+		if p := h.post(t, path, "any", body).wants(t, 400, rats.Malformed); !strings.Contains(p.Detail, "unexpected property") {
+			t.Errorf("%s: %+v", path, p)
+		}
+	}
+	h.post(t, "/v1/evidence", "any", `{"evidence":"AA==","EVIDENCE":"AQ=="}`).wants(t, 400, rats.Malformed)
+}
+
 func TestWhatIsGivenTwiceOverRESTIsMalformed(t *testing.T) {
 	h := open(t, "dev", nil)
 	if p := h.get(t, "/v1/enclaves?limit=1&limit=2").wants(t, 400, rats.Malformed); p.Detail != "query.limit: given twice" {
