@@ -228,6 +228,11 @@ func (h *home) identity(cfg Config) (genesis, keys, error) {
 		}
 	}
 	k, err := h.readKeys()
+	if err == nil && h.has(governanceKeyPath) {
+		// The node does not need it, and its owner may keep it elsewhere; where it is
+		// here, it is guarded as the others are.
+		_, err = h.readSeed(governanceKeyPath)
+	}
 	if err != nil {
 		return genesis{}, keys{}, err
 	}
