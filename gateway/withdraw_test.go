@@ -92,7 +92,9 @@ func TestAnEnclaveIsWithdrawnByItsRegistrarAndByItsOwnKey(t *testing.T) {
 		}
 		var kinds []string
 		for _, e := range past.Events {
-			kinds = append(kinds, string(e.Event))
+			if e.Event != record.RanOut { // that nobody lists it any more may be noticed before the next call
+				kinds = append(kinds, string(e.Event))
+			}
 		}
 		if got := strings.Join(kinds, " "); got != "recorded delisted withdrawn" {
 			t.Error(got)
