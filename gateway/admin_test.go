@@ -76,7 +76,7 @@ func TestOperatorsMakeAndRevokeTokensOverTheAPI(t *testing.T) {
 	}
 
 	for body, kind := range map[string]rats.Kind{
-		`{"scopes":["root"]}`: rats.Malformed, `{"expires":"yesterday"}`: rats.Malformed, `{"expires":"2019-01-01T00:00:00Z"}`: rats.Malformed,
+		`{"scopes":["root"]}`: rats.Malformed, `{"scopes":[]}`: rats.Malformed, `{"expires":"yesterday"}`: rats.Malformed, `{"expires":"2019-01-01T00:00:00Z"}`: rats.Malformed,
 		`{"per_day":-1}`: rats.Malformed, `{"per_day":1e12}`: rats.Malformed, `{"token":"mine"}`: rats.Malformed, `{"name":"a\u001bb"}`: rats.Malformed,
 		`{"registrar":"x"}`: rats.Malformed, `{"registrar":"` + strings.Repeat("ab", 32) + `"}`: rats.NotFound,
 	} {

@@ -285,6 +285,14 @@ func checkRPC(t *testing.T, h *house, ask func(t *testing.T, msg string) inner) 
 			}
 		}
 	})
+	t.Run("methods without parameters pass over what comes as such", func(t *testing.T) {
+		for _, params := range []string{`[]`, `{}`, `["a",1]`, `{"a":1}`, `null`} {
+			got := ask(t, `{"jsonrpc":"2.0","id":1,"method":"system_name","params":`+params+`}`)
+			if got.Error != nil || got.Result == nil || *got.Result != "attesteer" {
+				t.Errorf("%s: %+v", params, got)
+			}
+		}
+	})
 	t.Run("what goes wrong in a method is a success of status error", func(t *testing.T) {
 		for call, want := range map[string]string{
 			`"attesteer_forwardDcapQuote"`:                                                    "malformed: wrong number of parameters: 0, expected 1 or 2",

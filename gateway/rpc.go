@@ -25,7 +25,8 @@ type method struct {
 	name string
 	// submits: a token of that scope is needed, but on a development network.
 	submits bool
-	// params and about are for the documentation.
+	// params and about are for the documentation. Without params whatever comes as
+	// such is passed over, as the original does.
 	params, about string
 	call          func(ctx context.Context, params []json.RawMessage) (any, error)
 }
@@ -103,7 +104,7 @@ func (r *rpc) handle(m method) jrpc2.Handler {
 			return returnedError(err), nil
 		}
 		var params []json.RawMessage
-		if req.HasParams() && req.UnmarshalParams(&params) != nil {
+		if m.params != "" && req.HasParams() && req.UnmarshalParams(&params) != nil {
 			err = rats.Errorf(rats.Malformed, "parameters have to be a list")
 			return returnedError(err), nil
 		}

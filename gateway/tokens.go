@@ -15,12 +15,12 @@ import (
 // tokenBody says what a token is to be; null is as good as nothing.
 type tokenBody struct {
 	Name           string   `json:"name,omitempty" maxLength:"100" doc:"whom the token is for"`
-	Scopes         []string `json:"scopes,omitempty" nullable:"true" maxItems:"3" enum:"read,submit,admin" doc:"without, read and submit"`
+	Scopes         []string `json:"scopes,omitempty" nullable:"true" minItems:"1" maxItems:"3" enum:"read,submit,admin" doc:"without, read and submit"`
 	Expires        *string  `json:"expires,omitempty" nullable:"true" doc:"when it ends, in RFC 3339, or how long it is good; without, it is until it is revoked" example:"90d"`
-	PerMinute      uint32   `json:"per_minute,omitempty" doc:"submissions in a minute; 0 sets no bound"`
-	PerDay         uint32   `json:"per_day,omitempty" doc:"submissions in a day of UTC; 0 sets no bound"`
-	ReadsPerMinute uint32   `json:"reads_per_minute,omitempty" doc:"reads in a minute; 0 sets no bound"`
-	ReadsPerDay    uint32   `json:"reads_per_day,omitempty" doc:"reads in a day of UTC; 0 sets no bound"`
+	PerMinute      uint32   `json:"per_minute,omitempty" maximum:"4294967295" doc:"submissions in a minute; 0 sets no bound"`
+	PerDay         uint32   `json:"per_day,omitempty" maximum:"4294967295" doc:"submissions in a day of UTC; 0 sets no bound"`
+	ReadsPerMinute uint32   `json:"reads_per_minute,omitempty" maximum:"4294967295" doc:"reads in a minute; 0 sets no bound"`
+	ReadsPerDay    uint32   `json:"reads_per_day,omitempty" maximum:"4294967295" doc:"reads in a day of UTC; 0 sets no bound"`
 	Registrar      *string  `json:"registrar,omitempty" nullable:"true" doc:"in whose name it submits: the word new, or the public key of a registrar that another token has; without, the node's" example:"new"`
 }
 
