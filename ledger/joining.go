@@ -104,7 +104,10 @@ func (j *joining) chunk(index uint32, b []byte) error {
 	if j.next < len(j.from.chunks) {
 		return nil
 	}
-	if err := j.finish(); err != nil {
+	switch err := j.finish(); {
+	case rats.KindOf(err) == rats.Unsupported:
+		return err // the chain's state, and of a version that this program does not know
+	case err != nil:
 		return asMalformed(err)
 	}
 	j.log.Info("joined from a snapshot", slog.Uint64("height", j.from.height))
