@@ -37,6 +37,8 @@ type application struct {
 	log     *slog.Logger
 	// firstVersion is that of the state machine in the first block.
 	firstVersion uint64
+	// copying reports whether the engine copies blocks from peers; nil until it runs.
+	copying func() bool
 	// fail is told that the registry cannot go on.
 	fail func(error)
 
@@ -126,6 +128,9 @@ func (a *application) ProcessProposal(ctx context.Context, req *abci.RequestProc
 func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
 	if len(req.Hash) != 32 {
 		return nil, a.broken(fmt.Errorf("block %d: hash of %d bytes", req.Height, len(req.Hash)))
+	}
+	if !a.mayApply(req.Height) {
+		a.stopCopying()
 	}
 	out, err := a.registry.Apply(registry.Block{
 		Height: uint64(req.Height), Hash: [32]byte(req.Hash), Txs: req.Txs, //nolint:gosec // heights are positive

@@ -119,6 +119,7 @@ func startEngine(ctx context.Context, cfg Config, h *home, g genesis, k keys, ap
 	}
 	app.next.pool = n.Mempool()
 	app.newest = n.BlockStore().Height
+	app.copying = n.ConsensusReactor().WaitSync
 	if e.views, err = n.ConfigureRPC(); err != nil {
 		return nil, errors.Join(fmt.Errorf("ledger: %w", err), dbs.Close())
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -96,6 +97,15 @@ func (a *application) mayApply(height int64) bool {
 		a.fail(err)
 	}
 	return err == nil
+}
+
+// stopCopying ends the calling goroutine when it copies blocks from peers: to an
+// error CometBFT knows no answer there but a panic, which ends the process
+// without a word on why.
+func (a *application) stopCopying() {
+	if a.copying != nil && a.copying() {
+		runtime.Goexit()
+	}
 }
 
 // announce says what of the validators' decisions an operator should know after

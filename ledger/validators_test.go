@@ -270,6 +270,22 @@ func TestAnOldProgramStopsAtTheHeightOfANewVersionAndANewerOneGoesOn(t *testing.
 			t.Fatalf("the old program starts: %v", err)
 		}
 	}
+	// One that copies the chain from its first block stops there too.
+	late := filepath.Join(t.TempDir(), "late")
+	if _, err := Prepare(late, Peering{Listen: port(t)}, validatorPower); err != nil {
+		t.Fatal(err)
+	}
+	net.join(t, late, nil)
+	copying := start(late, 0)
+	select {
+	case <-copying.Failed():
+	case <-time.After(patience):
+		t.Fatal("the old program copies on")
+	}
+	if h := copying.Registry().Height(); !said(copying.Err()) || h != at-1 {
+		t.Errorf("it stopped at height %d, and says %v", h, copying.Err())
+	}
+	net.stop(t, copying)
 	newer := start(net.homes[3], next)
 	same(t, at, nodes[0], nodes[1], nodes[2], newer)
 	for _, a := range enclaves {
