@@ -31,6 +31,8 @@ type appraisalInput struct {
 		Policy      policyBody `json:"policy,omitempty" doc:"without, the strictest"`
 		Profile     *string    `json:"profile,omitempty" nullable:"true" doc:"as the query's"`
 		Nonce       *string    `json:"nonce,omitempty" nullable:"true" doc:"for a signed token to hold: 8 to 64 bytes in hex or base64url"`
+		URL         *string    `json:"url,omitempty" nullable:"true" doc:"taken and passed over, so that the body of a submission can be sent here"`
+		ValidFor    *string    `json:"valid_for,omitempty" nullable:"true" doc:"as the url"`
 	} `nameHint:"AppraisalBody"`
 }
 
@@ -76,7 +78,7 @@ func (g *Gateway) postAppraisal(ctx context.Context, in *appraisalInput) (*appra
 	if err != nil {
 		return nil, err
 	}
-	body := evidenceBody{Evidence: in.Body.Evidence, RuntimeData: in.Body.RuntimeData}
+	body := evidenceBody{Evidence: in.Body.Evidence, RuntimeData: in.Body.RuntimeData, ValidFor: in.Body.ValidFor}
 	s, err := body.submission()
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func TestAPolicyThatCannotBeReadIsMalformed(t *testing.T) {
 	h := open(t, "dev", nil)
 	raw := quote(t, 1, simtee.Enclave{})
 	for _, policy := range []string{
-		`1`, `[]`, `null`, `{"allow_debug":"yes"}`, `{"accept_tcb":["Fine"]}`, `{"accept_tcb":"OutOfDate"}`, `{"accept_tcb":null}`,
+		`1`, `[]`, `{"allow_debug":"yes"}`, `{"accept_tcb":["Fine"]}`, `{"accept_tcb":"OutOfDate"}`, `{"accept_tcb":null}`,
 		`{"evaluation_number":"x"}`, `{"evaluation_number":7}`, `{"evaluation_number":"4294967296"}`, `{"allow_all":true}`,
 		`{"allow_debug":true,"allow_debug":false}`, `{"reference_values":[{}]}`, `{"reference_values":[{"mr_enclave":"00"}]}`,
 		`{"xfam":{"value":"00"}}`, `{"grace_period":"soon"}`, `{"platform":{"smt_enabled":null}}`, `{"schema":"attesteer/policy/v2"}`,
@@ -116,6 +116,22 @@ func TestRuntimeDataMayBeGivenInOnePlaceOrInBoth(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	h.post(t, "/v1/appraisals", "", body(`{"runtime_data":"AAAB"}`)).wants(t, 400, rats.Malformed)
+}
+
+// TestTheBodyOfASubmissionIsAppraisedToo: who would first see what becomes of it
+// sends the same.
+func TestTheBodyOfASubmissionIsAppraisedToo(t *testing.T) {
+	h := open(t, "dev", nil)
+	whole := strings.TrimSuffix(evidenceJSON(quote(t, 1, simtee.Enclave{})), "}")
+	for _, rest := range []string{
+		`,"format":null,"url":null,"valid_for":null,"runtime_data":null,"policy":null}`,
+		`,"format":"sgx-quote-v3","url":"https://my.enclave.example","valid_for":"48h"}`,
+	} {
+		if r := h.post(t, "/v1/appraisals", "", whole+rest); r.status != http.StatusOK {
+			t.Errorf("%s: %d %s", rest, r.status, r.body)
+		}
+	}
+	h.post(t, "/v1/appraisals", "", whole+`,"valid_for":"soon"}`).wants(t, 400, rats.Malformed)
 }
 
 // completePolicy is a policy with all members.

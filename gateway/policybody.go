@@ -15,9 +15,11 @@ import (
 // [attesteer.ParsePolicy] to read, who sees more than a schema can say.
 type policyBody []byte
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. Null is no policy, as everywhere.
 func (b *policyBody) UnmarshalJSON(data []byte) error {
-	*b = bytes.Clone(data)
+	if *b = nil; string(data) != "null" {
+		*b = bytes.Clone(data)
+	}
 	return nil
 }
 

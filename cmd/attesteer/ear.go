@@ -82,6 +82,10 @@ func (a *app) earRotate(home string, alg ear.Algorithm, withdraw bool) error {
 	if alg != ear.ES256 && alg != ear.EdDSA {
 		return usagef("--alg: %q is neither %s nor %s", alg, ear.ES256, ear.EdDSA)
 	}
+	// A key in a folder that is no node's would replace nothing.
+	if _, err := os.Stat(home); err != nil {
+		return hinted{fileError("read", home, err), "--home names the folder of the node"}
+	}
 	r, err := openKeys(home)
 	if err != nil {
 		return err

@@ -118,6 +118,13 @@ func TestKeysOfSignedResultsAreKeptFromOthers(t *testing.T) {
 	if code, _, errs := command(t, "ear", "rotate", "--home", home, "--alg", "none"); code != 2 {
 		t.Errorf("exit %d %s", code, errs)
 	}
+	elsewhere := filepath.Join(home, "elsewhere")
+	if code, _, errs := command(t, "ear", "rotate", "--home", elsewhere); code != 1 || !strings.Contains(errs, "--home") {
+		t.Errorf("exit %d %s", code, errs)
+	}
+	if _, err := os.Stat(elsewhere); err == nil {
+		t.Error("a folder was made for a node that is not there")
+	}
 	code, kid, errs := command(t, "ear", "rotate", "--home", home)
 	if code != 0 {
 		t.Fatalf("exit %d %s", code, errs)
