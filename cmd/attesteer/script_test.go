@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,12 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SEED", seed(t))
 			env.Setenv("VECTORS", vectors())
 			env.Setenv("HOME", env.WorkDir)
-			for i, p := range ports(t, 5) {
+			root, err := filepath.Abs("../..")
+			if err != nil {
+				return err
+			}
+			env.Setenv("ROOT", root)
+			for i, p := range ports(t, 12) {
 				env.Setenv("PORT"+strconv.Itoa(i), p)
 			}
 			return nil
