@@ -118,10 +118,7 @@ func (g *Gateway) policy(body policyBody, runtimeData []byte) (attesteer.Policy,
 	if p.Roots != nil {
 		return p, rats.Errorf(rats.Unsupported, "policy: roots: on this network its own roots count and no others")
 	}
-	p.Roots = attesteer.Roots()
-	if root := g.cfg.Registry.Genesis().SimulatedRoot; root != nil {
-		p.Roots = append(p.Roots, *root)
-	}
+	p.Roots = g.roots()
 	switch {
 	case runtimeData == nil:
 	case p.RuntimeData != nil && !bytes.Equal(p.RuntimeData, runtimeData):

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -18,6 +19,20 @@ type Governance interface {
 	// Proposals returns what holds now, and the proposals that the state holds by
 	// their numbers.
 	Proposals() (record.Governance, []record.ProposalEntry, error)
+	// Roots are those that count now: the vendors', and those that were admitted.
+	Roots() []rats.TrustRoot
+}
+
+// roots are those that count on the ledger.
+func (g *Gateway) roots() []rats.TrustRoot {
+	if g.cfg.Governance != nil {
+		return g.cfg.Governance.Roots()
+	}
+	roots := attesteer.Roots()
+	if root := g.cfg.Registry.Genesis().SimulatedRoot; root != nil {
+		roots = append(roots, *root)
+	}
+	return roots
 }
 
 type governanceOutput struct {

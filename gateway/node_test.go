@@ -150,7 +150,7 @@ func open(t testing.TB, network string, change func(*ledger.Config, *gateway.Con
 	})
 	gc.Chain, gc.CheckpointKey = chain{h.node}, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	gc.Ledger, gc.Registry, gc.Index, gc.Pool = adapter{h.node}, h.node.Registry(), index, pool{h.node}
-	gc.Transactions = index
+	gc.Transactions, gc.Governance = index, h.node.Registry()
 	if h.gateway, err = gateway.New(gc); err != nil {
 		t.Fatal(err)
 	}
