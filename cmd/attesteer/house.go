@@ -89,7 +89,9 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		cfg.SimulatedRoot = &root
 	}
 	f.keep.apply(&cfg)
-	if h.node, err = ledger.Start(ctx, cfg); err != nil {
+	started := a.starting(startingEvery)
+	h.node, err = ledger.Start(ctx, cfg)
+	if started(); err != nil {
 		return h, homeError(err)
 	}
 	registry := h.node.Registry()
