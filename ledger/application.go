@@ -24,7 +24,8 @@ const codespace = "attesteer"
 
 // application is the registry as CometBFT sees it: everything here turns
 // CometBFT's types into plain ones and back. CometBFT calls it on several
-// connections at once, but each of them makes one call at a time.
+// connections at once, but each of them makes one call at a time, CheckTx
+// excepted (see [connection]).
 type application struct {
 	abci.BaseApplication // answers what is not used: queries, vote extensions
 

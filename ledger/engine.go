@@ -18,7 +18,6 @@ import (
 	"github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/p2p"
-	"github.com/cometbft/cometbft/proxy"
 	"github.com/cometbft/cometbft/rpc/core"
 	"github.com/cometbft/cometbft/types"
 
@@ -169,7 +168,7 @@ func newEngine(
 			err = fmt.Errorf("ledger: %v", r)
 		}
 	}()
-	n, err = node.NewNodeWithContext(ctx, c, k.signer, k.node, proxy.NewConnSyncLocalClientCreator(app),
+	n, err = node.NewNodeWithContext(ctx, c, k.signer, k.node, connections{app},
 		func() (*types.GenesisDoc, error) { return g.doc, nil }, dbs.open,
 		node.DefaultMetricsProvider(c.Instrumentation), log)
 	if err != nil {
