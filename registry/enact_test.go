@@ -258,6 +258,9 @@ func TestEveryDecisionIsInTheHistoryOfTheLedger(t *testing.T) {
 	if got := strings.Join(kinds, " "); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	if _, err := c.reg.History(record.ID{}); rats.KindOf(err) != rats.NotFound {
+		t.Errorf("the record without a name has a history: %v", err)
+	}
 	if made := events[0].Act; made.Proposal == nil || made.By == nil || *made.By != voice(0, 1).Governance || made.Proposal.Parameters.MaxListings != 3 {
 		t.Errorf("%+v", made)
 	}

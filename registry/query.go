@@ -67,7 +67,7 @@ func (r *Registry) History(id record.ID) ([]record.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(sequences) == 0 {
+	if len(sequences) == 0 || id == (record.ID{}) { // that is where events of the ledger itself stand
 		return nil, rats.Errorf(rats.NotFound, "no record %s", hex.EncodeToString(id[:]))
 	}
 	out := make([]record.Event, 0, len(sequences))
