@@ -129,11 +129,12 @@ func (a *application) sayPlanned(ctx context.Context) {
 	if next == nil {
 		return
 	}
-	level, text := slog.LevelInfo, "a version of the state machine is planned"
-	if !known {
-		level, text = slog.LevelWarn, "a version of the state machine is planned that this program does not know: it stops before that block"
+	version, height := slog.Uint64("version", next.Version), slog.Uint64("height", next.Height)
+	if known {
+		a.log.InfoContext(ctx, "a version of the state machine is planned", version, height)
+		return
 	}
-	a.log.Log(ctx, level, text, slog.Uint64("version", next.Version), slog.Uint64("height", next.Height))
+	a.log.WarnContext(ctx, "a version of the state machine is planned that this program does not know: it stops before that block", version, height)
 }
 
 // ReadMember returns what others must know of the node of a home to make it a

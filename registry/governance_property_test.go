@@ -14,7 +14,7 @@ import (
 
 // drawMotion returns a drawn governance transaction, sensible or not.
 func drawMotion(t *rapid.T, c *chain) []byte {
-	who := byte(rapid.IntRange(0, 5).Draw(t, "who")) //nolint:gosec // small
+	who := byte(rapid.IntRange(0, 5).Draw(t, "who"))
 	open := c.reg.Governance().Open
 	if len(open) > 0 && rapid.IntRange(0, 3).Draw(t, "vote") > 0 {
 		number := rapid.SampledFrom(open).Draw(t, "number")
@@ -23,13 +23,13 @@ func drawMotion(t *rapid.T, c *chain) []byte {
 	var p record.Proposal
 	switch rapid.IntRange(0, 3).Draw(t, "kind") {
 	case 0:
-		p = lists(c, uint32(rapid.IntRange(1, 5).Draw(t, "lists"))) //nolint:gosec // small
+		p = lists(c, uint32(rapid.IntRange(1, 5).Draw(t, "lists")))
 	case 1:
 		p.Policy = &record.NetworkPolicy{AllowDebug: rapid.Bool().Draw(t, "debug"), Registrars: []string{hexOf(who)}}
 	case 2:
-		p.Activation = &record.Activation{Version: registry.StateVersion + 1, Height: c.reg.Height() + uint64(rapid.IntRange(2, 6).Draw(t, "height"))} //nolint:gosec // small
+		p.Activation = &record.Activation{Version: registry.StateVersion + 1, Height: c.reg.Height() + uint64(rapid.IntRange(2, 6).Draw(t, "height"))}
 	default:
-		other := byte(rapid.IntRange(0, 5).Draw(t, "other")) //nolint:gosec // small
+		other := byte(rapid.IntRange(0, 5).Draw(t, "other"))
 		p.Validators = []record.Validator{voice(other, int64(rapid.IntRange(0, 20).Draw(t, "power")))}
 		p.Leap = rapid.Bool().Draw(t, "leap")
 	}

@@ -38,7 +38,7 @@ func governed(t testing.TB, powers ...int64) *chain {
 func governedGenesis(powers ...int64) registry.Genesis {
 	g := devGenesis()
 	for i, p := range powers {
-		g.Validators = append(g.Validators, voice(byte(i), p)) //nolint:gosec // a few
+		g.Validators = append(g.Validators, voice(byte(i), p))
 	}
 	return g
 }
