@@ -195,7 +195,7 @@ func sameJSON(a, b []byte) bool {
 type databases struct{ opened []io.Closer }
 
 func (d *databases) open(c *config.DBContext) (dbm.DB, error) {
-	db, err := config.DefaultDBProvider(c)
+	db, err := openDatabase(c.ID, c.Config.DBDir())
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ var _ registry.Store = (*store)(nil)
 
 // openStore opens the registry's database in a folder.
 func openStore(dir string) (*store, error) {
-	db, err := dbm.NewDB(registryDB, dbm.GoLevelDBBackend, dir)
+	db, err := openDatabase(registryDB, dir)
 	if err != nil {
 		return nil, fmt.Errorf("registry database: %w", err)
 	}
