@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 )
@@ -60,7 +61,11 @@ func (n *network) double(ctx context.Context, m *member) (*member, error) {
 	if err := os.CopyFS(home, os.DirFS(m.home)); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(filepath.Join(home, "config", "node_key.json")); err != nil {
+	other := filepath.Join(n.dir, "net", "other")
+	if out, err := exec.CommandContext(ctx, n.bin, "ledger", "init", "--home", other, "--keys").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("ledger init --keys: %w\n%s", err, out)
+	}
+	if err := os.Rename(filepath.Join(other, "config", "node_key.json"), filepath.Join(home, "config", "node_key.json")); err != nil {
 		return nil, err
 	}
 	if err := private(home); err != nil {
