@@ -91,6 +91,7 @@ func encodings(t *testing.T) [][2]string {
 	signed, err = record.Sign(key(1), withdrawal)
 	add("registrar transaction that withdraws", signed, err)
 	add("what withdraws", record.WithdrawalBytes("attesteer-test", fill32(1), fill32(2)), nil)
+	governanceEncodings(t, add)
 	cbor("record", sampleRecord())
 	cbor("event", record.Event{Sequence: 9, Kind: record.Listed, Time: 8, Height: 7, Tx: fill32(6), Record: sampleRecord()})
 	cbor("ledger time", record.LedgerTime{Time: 1, ClockOffset: -2, Height: 3})

@@ -238,6 +238,10 @@ func FuzzOpen(f *testing.F) {
 	tx.Withdrawal = &record.Withdrawal{ID: fill32(1), Signature: []byte("signature")}
 	f.Add(mustSign(f, tx))
 	f.Add([]byte{0x84, 1, 0xf6, 0xf6, 0xf6})
+	f.Add(mustSignMotion(f, sampleBallot()))
+	for _, p := range sampleProposals() {
+		f.Add(mustSignMotion(f, sampleMotion(&p)))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o, err := record.Open(b)
 		if err != nil {
@@ -246,8 +250,14 @@ func FuzzOpen(f *testing.F) {
 			}
 			return
 		}
-		if (o.Tx == nil) == (o.Tick == nil) {
-			t.Fatalf("neither or both: %+v", o)
+		bodies := 0
+		for _, has := range []bool{o.Tx != nil, o.Tick != nil, o.Motion != nil} {
+			if has {
+				bodies++
+			}
+		}
+		if bodies != 1 {
+			t.Fatalf("%d bodies: %+v", bodies, o)
 		}
 		// What opens has one spelling only.
 		var e record.Envelope
@@ -255,8 +265,11 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		var body any = o.Tx
-		if o.Tick != nil {
+		switch {
+		case o.Tick != nil:
 			body = o.Tick
+		case o.Motion != nil:
+			body = o.Motion
 		}
 		if !bytes.Equal(mustMarshal(t, body), e.Body) || !bytes.Equal(mustMarshal(t, e), b) {
 			t.Fatal("two spellings of one transaction")
