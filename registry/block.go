@@ -51,9 +51,9 @@ func (r *Registry) Apply(b Block) (Outcome, error) {
 	x.st.Height = b.Height
 	out := Outcome{Results: make([]TxResult, 0, len(b.Txs))}
 	ticked := false
-	for i, raw := range b.Txs {
-		o, err := record.Open(raw)
-		result := TxResult{Tx: record.HashTx(raw), Height: b.Height}
+	for i, read := range r.ahead(st, b.Txs) {
+		o, err := read.opened, read.err
+		result := TxResult{Tx: record.HashTx(b.Txs[i]), Height: b.Height}
 		switch {
 		case err != nil:
 			result.Err = rats.AsError(err)

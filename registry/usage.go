@@ -86,11 +86,7 @@ func newSeen(capacity int) *seen {
 
 // verify checks a transaction's signature, from memory if it can.
 func (s *seen) verify(o *record.Opened) error {
-	s.mu.Lock()
-	_, young := s.young[o.Hash]
-	_, old := s.old[o.Hash]
-	s.mu.Unlock()
-	if young || old {
+	if s.has(o.Hash) {
 		return nil
 	}
 	if err := o.Verify(); err != nil {
@@ -103,4 +99,13 @@ func (s *seen) verify(o *record.Opened) error {
 	}
 	s.young[o.Hash] = struct{}{}
 	return nil
+}
+
+// has reports whether a transaction's signature is remembered.
+func (s *seen) has(hash record.TxHash) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, young := s.young[hash]
+	_, old := s.old[hash]
+	return young || old
 }
