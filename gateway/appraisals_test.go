@@ -144,6 +144,27 @@ func completePolicy(t testing.TB) []byte {
 	return b
 }
 
+// TestNoMemberOfAMeasurementIsSaidToBeAlwaysThere, since a TD has other ones than
+// an enclave.
+func TestNoMemberOfAMeasurementIsSaidToBeAlwaysThere(t *testing.T) {
+	h := open(t, "dev", nil)
+	var api struct {
+		Components struct {
+			Schemas map[string]struct {
+				Required   []string
+				Properties map[string]any
+			}
+		}
+	}
+	if err := json.Unmarshal(h.get(t, "/openapi.json").body, &api); err != nil {
+		t.Fatal(err)
+	}
+	m := api.Components.Schemas["Measurement"]
+	if m.Properties["mr_enclave"] == nil || m.Properties["mr_td"] == nil || len(m.Required) > 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestTheDescriptionHasTheMembersOfAPolicy, all of them and no others.
 func TestTheDescriptionHasTheMembersOfAPolicy(t *testing.T) {
 	h := open(t, "dev", nil)
