@@ -22,7 +22,9 @@ func TestAHomeIsInUseWhileANodeRunsOnIt(t *testing.T) {
 	if err := h.close(); err != nil {
 		t.Fatal(err)
 	}
-	if InUse(dir) || InUse(dir) {
-		t.Error("a home is in use after its node ended, or after somebody asked")
+	for range 2 { // to ask must not take it either
+		if InUse(dir) {
+			t.Error("a home is in use after its node ended, or after somebody asked")
+		}
 	}
 }
