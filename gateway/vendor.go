@@ -29,7 +29,7 @@ func (g *Gateway) submitFetched(
 	// What went along before is offered again: it came to nothing with its transaction.
 	lacks = g.cfg.Registry.LacksAt(record.MillisOf(g.cfg.Now()), append(items, lacks...))
 	var out *submitted
-	if len(items) > 0 && len(lacks) > 0 {
+	if len(items) > 0 { // also where nothing is lacking: others may have published it since
 		out, err = g.submitWith(ctx, lacks, s, take)
 	}
 	if undecided(err) && short != nil {

@@ -4,6 +4,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/endorse"
 	"github.com/attesteer/attesteer/endorse/pcstest"
@@ -94,6 +96,32 @@ func TestOneFetchServesManyCallers(t *testing.T) {
 	callers.Wait()
 	if n := len(pcs.Calls("")); n != 5 {
 		t.Errorf("%d calls, want one for each of five documents", n)
+	}
+}
+
+// hasty is a source of which somebody else has published the answer before its
+// caller can.
+type hasty struct {
+	endorse.Source
+	publish func([]rats.Endorsement)
+}
+
+func (s *hasty) Endorsements(ctx context.Context, needs []attesteer.Need, at time.Time) ([]rats.Endorsement, error) {
+	items, err := s.Source.Endorsements(ctx, needs, at)
+	s.publish(items)
+	return items, err
+}
+
+func TestEvidenceIsDecidedThoughSomebodyElsePublishedWhatItLackedMeanwhile(t *testing.T) {
+	vendor := &hasty{Source: simtee.Source{}}
+	h := open(t, "dev", func(_ *ledger.Config, gc *gateway.Config) { gc.Source, gc.Vendor = nil, vendor })
+	vendor.publish = func(items []rats.Endorsement) {
+		if err := h.gateway.Publish(t.Context(), items); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := h.client("secret-word").SubmitEvidence(t.Context(), client.Submission{Evidence: quote(t, 1, simtee.Enclave{})}); err != nil {
+		t.Error(err)
 	}
 }
 
