@@ -3,6 +3,7 @@
 package gateway_test
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -152,6 +153,13 @@ func twins(t *testing.T, h *house, raw []byte, id string) []twin {
 	sha := as[client.EndorsementList](t, known).Endorsements[0].SHA256
 	push := pushBody(t, h.published(t))
 	tx := as[record.View](t, h.get(t, "/v1/enclaves/"+id).body).Tx
+	ballot, err := record.SignMotion(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), record.Motion{
+		Version: 1, ChainID: h.node.Registry().ChainID(), NotAfter: h.node.Registry().Time() + 600_000, Ballot: &record.Ballot{Number: 1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := base64.StdEncoding.EncodeToString(ballot)
 	return []twin{
 		{"registry.list", ``, "GET", "/v1/enclaves", ""},
 		{"registry.list", `null`, "GET", "/v1/enclaves", ""},
@@ -180,6 +188,9 @@ func twins(t *testing.T, h *house, raw []byte, id string) []twin {
 		{"registry.challenge", ``, "GET", "/v1/challenge", ""},
 		{"registry.ledger", `[]`, "GET", "/v1/ledger", ""},
 		{"registry.block", `["1"]`, "GET", "/v1/ledger/blocks/1", ""},
+		{"registry.proposals", ``, "GET", "/v1/ledger/proposals", ""},
+		{"registry.govern", `["AAAA"]`, "POST", "/v1/ledger/transactions", `{"transaction":"AAAA"}`},
+		{"registry.govern", `["` + stranger + `"]`, "POST", "/v1/ledger/transactions", `{"transaction":"` + stranger + `"}`},
 		{"registry.consistency", `{"from":1,"to":1}`, "GET", "/v1/ledger/consistency?from=1&to=1", ""},
 		{"verifier.appraise", evidenceJSON(raw), "POST", "/v1/appraisals", evidenceJSON(raw)},
 		{"verifier.appraise", appraise, "POST", "/v1/appraisals", appraise},
