@@ -147,14 +147,23 @@ func (g *Gateway) push(ctx context.Context, posted []pushedItem) (*client.Pushed
 	defer cancel()
 	out := &client.Pushed{Taken: []client.PushedEndorsement{}, Known: []client.PushedEndorsement{}, Refused: []client.RefusedEndorsement{}}
 	var fresh []rats.Endorsement
+	var first error
 	for _, e := range items {
+		if e.Kind == "" {
+			if e.Kind, err = recognise(e); err != nil {
+				if first == nil {
+					first = err
+				}
+				out.Refused = append(out.Refused, refusedOf(e.Digest(), err))
+				continue
+			}
+		}
 		if g.known(e) {
 			out.Known = append(out.Known, nameOf(e)) // no block is made for it
 			continue
 		}
 		fresh = append(fresh, e)
 	}
-	var first error
 	for _, batch := range pack(fresh) {
 		if err := g.pushBatch(ctx, batch, out); err != nil && first == nil {
 			first = err
@@ -213,9 +222,7 @@ func (g *Gateway) pushBatch(ctx context.Context, batch []rats.Endorsement, out *
 		case said[digest]:
 		case err != nil: // the transaction as a whole was refused, such as for its size
 			said[digest] = true
-			out.Refused = append(out.Refused, client.RefusedEndorsement{
-				SHA256: hex.EncodeToString(digest[:]), Kind: rats.KindOf(err), Detail: rats.AsError(err).Detail,
-			})
+			out.Refused = append(out.Refused, refusedOf(digest, err))
 		default:
 			said[digest] = true
 			out.Taken = append(out.Taken, nameOf(e))
@@ -226,6 +233,10 @@ func (g *Gateway) pushBatch(ctx context.Context, batch []rats.Endorsement, out *
 		out.Tx, out.Height = &tx, &result.Height
 	}
 	return err
+}
+
+func refusedOf(digest [32]byte, err error) client.RefusedEndorsement {
+	return client.RefusedEndorsement{SHA256: hex.EncodeToString(digest[:]), Kind: rats.KindOf(err), Detail: rats.AsError(err).Detail}
 }
 
 func nameOf(e rats.Endorsement) client.PushedEndorsement {

@@ -166,6 +166,8 @@ func TestEndorsementsAreTakenWithoutTheirKind(t *testing.T) {
 		}
 		body.Endorsements = append(body.Endorsements, one) // kind is null, and issuers where there are none
 	}
+	count := len(body.Endorsements)
+	body.Endorsements = append(body.Endorsements, item{Body: "e30="}) // what is none keeps no other out
 	b, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +176,7 @@ func TestEndorsementsAreTakenWithoutTheirKind(t *testing.T) {
 	if r.status != http.StatusOK {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	if out := as[client.Pushed](t, r.body); len(out.Taken) != len(body.Endorsements) {
+	if out := as[client.Pushed](t, r.body); len(out.Taken) != count || len(out.Refused) != 1 || out.Refused[0].Kind != rats.Malformed {
 		t.Errorf("%s", r.body)
 	}
 }

@@ -26,11 +26,6 @@ func decodeItems(posted []pushedItem) ([]rats.Endorsement, error) {
 			}
 			e.Issuers = append(e.Issuers, cert)
 		}
-		if e.Kind == "" {
-			if e.Kind, err = recognise(e); err != nil {
-				return nil, err
-			}
-		}
 		items = append(items, e)
 	}
 	return items, nil
