@@ -49,7 +49,7 @@ type author struct {
 func (r *rpc) authorMethods() []method {
 	a := &author{g: r.g}
 	if r.g.cfg.ShieldingKey != nil {
-		a.shield = newShield(r.g.cfg.ShieldingKey)
+		a.shield = &shield{key: r.g.cfg.ShieldingKey, turn: r.g.turn}
 	}
 	return []method{
 		{name: "attesteer_forwardIasAttestationReport", submits: true, params: "report, url?", about: "Have an IAS report verified and recorded", call: forwardIASReport},

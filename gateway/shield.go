@@ -14,19 +14,12 @@ import (
 	"github.com/attesteer/attesteer/record"
 )
 
-// maxDecrypting bounds the requests that are decrypted at once. One in blocks
-// may keep a core busy for half a second.
-const maxDecrypting = 2
-
 // shield opens what callers encrypt to this node.
 type shield struct {
 	key *rsa.PrivateKey
-	// slots has room for as many as decrypt at once.
-	slots chan struct{}
-}
-
-func newShield(key *rsa.PrivateKey) *shield {
-	return &shield{key: key, slots: make(chan struct{}, maxDecrypting)}
+	// turn waits for the caller's turn: a request in blocks may keep a core busy
+	// for half a second.
+	turn func(context.Context) (func(), error)
 }
 
 // checkForm refuses a cyphertext for its length alone, before any work is done
@@ -60,12 +53,11 @@ func (s *shield) open(ctx context.Context, r client.Request) (*record.Opened, []
 	if err := checkForm(r.Cyphertext); err != nil {
 		return nil, nil, err
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+	done, err := s.turn(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
+	defer done()
 	tx, err := s.decrypt(r)
 	if err != nil {
 		return nil, nil, errSealed()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,11 @@ import (
 )
 
 const (
-	// maxSockets bounds the connections that are open at once.
-	maxSockets = 1024
+	// maxSockets bounds the connections that are open at once, and
+	// maxSocketsPerAddress those of one address: behind a proxy, whose connections
+	// are not counted by address, one caller has not all of them.
+	maxSockets           = 1024
+	maxSocketsPerAddress = maxSockets / 4
 	// pingInterval is how often a silent connection is asked whether it lives.
 	pingInterval = 30 * time.Second
 	pingTimeout  = 15 * time.Second
@@ -135,7 +139,7 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 	}
 	c.prepaid.Store(0) // that paid for the connection; each call counts
 	// A page of another site may not connect: the check of Origin is the library's.
-	k := &socket{g: r.g}
+	k := &socket{g: r.g, who: network(c.remote)}
 	conn, err := websocket.Accept(&holding{ResponseWriter: w, hold: k.linger}, req, nil)
 	if err != nil {
 		return // answered
@@ -161,7 +165,9 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 
 // socket is the transport of one WebSocket.
 type socket struct {
-	g      *Gateway
+	g *Gateway
+	// who is the address of the other side.
+	who    netip.Prefix
 	conn   *websocket.Conn
 	ctx    context.Context //nolint:containedctx // it is the connection's life
 	line   *line
@@ -253,6 +259,7 @@ func (k *socket) ping() {
 type sockets struct {
 	mu       sync.Mutex // guards what follows
 	open     map[*socket]bool
+	of       map[netip.Prefix]int // how many of them an address has
 	draining bool
 	// empty is closed when draining and nothing is open.
 	empty chan struct{}
@@ -262,16 +269,17 @@ type sockets struct {
 }
 
 func newSockets() *sockets {
-	return &sockets{open: make(map[*socket]bool), empty: make(chan struct{})}
+	return &sockets{open: make(map[*socket]bool), of: make(map[netip.Prefix]int), empty: make(chan struct{})}
 }
 
 func (s *sockets) add(k *socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining || len(s.open) >= maxSockets {
+	if s.draining || len(s.open) >= maxSockets || s.of[k.who] >= maxSocketsPerAddress {
 		return false
 	}
 	s.open[k] = true
+	s.of[k.who]++
 	return true
 }
 
@@ -279,6 +287,9 @@ func (s *sockets) remove(k *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, k)
+	if s.of[k.who]--; s.of[k.who] == 0 {
+		delete(s.of, k.who)
+	}
 	if s.draining && len(s.open) == 0 {
 		close(s.empty)
 	}
