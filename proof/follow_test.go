@@ -170,6 +170,27 @@ func TestAFollowerGoesFromBlockToBlock(t *testing.T) {
 	}
 }
 
+func TestChangesBeforeWhatAReaderHasSeenAreOfNoUseToThoseWhoLeft(t *testing.T) {
+	d := newDynasty(t)
+	trust, err := d.first.trust(t).Follow(&d.changes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proof.Verify(d.bundle(t), trust); err != nil {
+		t.Errorf("of a change to come: %v", err)
+	}
+	// The second set still decides at 25: a change at 20 is not what followed.
+	c := *d.second
+	c.header.Height, c.header.NextValidatorsHash = 25, c.set.Hash()
+	still := c.block(c.commit(t, 0, 1, 2))
+	if trust, err = trust.Follow(&still); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proof.Verify(d.bundle(t), trust); !errors.Is(err, rats.UntrustedRoot) {
+		t.Errorf("of one that is past: %v", err)
+	}
+}
+
 func TestABlockHasTheHashThatCometBFTGivesIt(t *testing.T) {
 	d := newDynasty(t)
 	for _, c := range []*chain{d.first, d.second, d.last} {
