@@ -195,7 +195,7 @@ func sameJSON(a, b []byte) bool {
 type databases struct{ opened []io.Closer }
 
 func (d *databases) open(c *config.DBContext) (dbm.DB, error) {
-	db, err := openDatabase(c.ID, c.Config.DBDir())
+	db, err := openDatabase(c.ID, c.Config.DBDir(), blockCache)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ var _ registry.Store = (*store)(nil)
 
 // openStore opens the registry's database in a folder.
 func openStore(dir string) (*store, error) {
-	db, err := openDatabase(registryDB, dir)
+	db, err := openDatabase(registryDB, dir, stateCache)
 	if err != nil {
 		return nil, fmt.Errorf("registry database: %w", err)
 	}

@@ -162,24 +162,15 @@ func (st *state) fill(store Store) error {
 
 // rebuild makes the Merkle map and the shelf of endorsements from the entries.
 func (st *state) rebuild(store Store) error {
-	const batch = 4096
-	var changes []tree.Change
-	flush := func() {
-		st.tree = st.tree.Update(changes)
-		changes = changes[:0]
-	}
+	var entries tree.Builder
 	err := store.Scan([]byte{spaceMap}, []byte{spaceMap + 1}, func(k, v []byte) error {
-		key := append([]byte{}, k[1:]...)
-		changes = append(changes, tree.Change{Key: key, Value: append([]byte{}, v...)})
-		if len(changes) == batch {
-			flush()
-		}
-		if key[0] == 'e' {
+		entries.Add(k[1:], v)
+		if k[1] == 'e' {
 			return st.shelf.load(store, v)
 		}
 		return nil
 	})
-	flush()
+	st.tree = entries.Map()
 	if err != nil {
 		return storeError(err)
 	}

@@ -71,6 +71,21 @@ func BenchmarkFill(b *testing.B) {
 	b.ReportMetric(float64(b.N)*float64(batches)*batchSize/b.Elapsed().Seconds(), "entries/s")
 }
 
+// BenchmarkBuild makes the same map all at once.
+func BenchmarkBuild(b *testing.B) {
+	batches := sizes(b)[len(sizes(b))-1]
+	for b.Loop() {
+		var all tree.Builder
+		for n := range batches {
+			for _, c := range batchOf(n) {
+				all.Add(c.Key, c.Value)
+			}
+		}
+		all.Map()
+	}
+	b.ReportMetric(float64(b.N)*float64(batches)*batchSize/b.Elapsed().Seconds(), "entries/s")
+}
+
 func BenchmarkProof(b *testing.B) {
 	for _, batches := range sizes(b) {
 		m := filled(batches)

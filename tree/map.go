@@ -85,8 +85,7 @@ func (m Map) Update(changes []Change) Map {
 	for _, c := range changes {
 		e := edit{path: sha256.Sum256(c.Key)}
 		if c.Value != nil {
-			value := sha256.Sum256(c.Value)
-			e.leaf = &node{hash: hashLeaf(e.path, value), leaf: &leaf{e.path, value}}
+			e.leaf = newLeaf(e.path, sha256.Sum256(c.Value))
 		}
 		edits = append(edits, e)
 	}
