@@ -144,13 +144,30 @@ func TestAFifthValidatorComesAndAnotherGoesAndTheChainGoesOn(t *testing.T) {
 	decided(t, nodes[0], 5)
 	same(t, 0, append(slices.Clone(nodes), fifth)...)
 
-	// The fifth takes part in what is decided: 40 of 50 remove the first.
+	removesTheFirst(t, net, home, nodes, fifth)
+	// It stays a node, and the others need it no more.
+	net.stop(t, nodes[0])
+	after := r.attest(t, fifth, 1)
+	all := append(slices.Clone(nodes[1:]), fifth)
+	same(t, 0, all...)
+	for _, n := range all {
+		for _, a := range []attested{before, after} {
+			knows(t, n, net.genesis, a)
+		}
+	}
+	followsChanges(t, fifth, net.genesis, after.id)
+}
+
+// removesTheFirst has the fifth validator propose that the first goes.
+func removesTheFirst(t *testing.T, net *network, home string, nodes []*Node, fifth *Node) {
+	t.Helper()
+	// It takes part in what is decided: 40 of 50 are needed.
 	gone := nodes[0].Registry().Governance().Validators
 	first := record.Validator{Key: net.members[0].PublicKey, Governance: net.members[0].Governance}
 	if len(gone) != 5 {
 		t.Fatalf("%d validators", len(gone))
 	}
-	number = proposes(t, home, fifth, record.Proposal{Validators: []record.Validator{first}})
+	number := proposes(t, home, fifth, record.Proposal{Validators: []record.Validator{first}})
 	for i := 1; i < 4; i++ {
 		same(t, 0, append(slices.Clone(nodes), fifth)...)
 		if e := proposalOf(t, nodes[i], number); e.State != record.ProposalOpen {
@@ -164,17 +181,6 @@ func TestAFifthValidatorComesAndAnotherGoesAndTheChainGoesOn(t *testing.T) {
 	}); r.Err == nil || r.Err.Kind != rats.Unauthorized {
 		t.Errorf("the removed one votes: %v", r.Err)
 	}
-	// It stays a node, and the others need it no more.
-	net.stop(t, nodes[0])
-	after := r.attest(t, fifth, 1)
-	all := append(slices.Clone(nodes[1:]), fifth)
-	same(t, 0, all...)
-	for _, n := range all {
-		for _, a := range []attested{before, after} {
-			knows(t, n, net.genesis, a)
-		}
-	}
-	followsChanges(t, fifth, net.genesis, after.id)
 }
 
 // followsChanges demands that a bundle leads from the genesis through two changes
@@ -215,6 +221,25 @@ func followsChanges(t *testing.T, n *Node, genesis []byte, id record.ID) {
 	}
 }
 
+// saysItIsOld reports whether an error says that it takes a newer program.
+func saysItIsOld(err error) bool {
+	return rats.KindOf(err) == rats.Unsupported && strings.Contains(err.Error(), "it takes a program that knows version 5")
+}
+
+// stopsBefore demands that a node fails by itself before the block of a height.
+func stopsBefore(t *testing.T, net *network, n *Node, height uint64) {
+	t.Helper()
+	select {
+	case <-n.Failed():
+	case <-time.After(patience):
+		t.Fatal("the old program goes on")
+	}
+	if h := n.Registry().Height(); !saysItIsOld(n.Err()) || h != height-1 {
+		t.Errorf("it stopped at height %d, and says %v", h, n.Err())
+	}
+	net.stop(t, n)
+}
+
 // TestAnOldProgramStopsAtTheHeightOfANewVersionAndANewerOneGoesOn has three of
 // four validators know a version that the fourth does not.
 func TestAnOldProgramStopsAtTheHeightOfANewVersionAndANewerOneGoesOn(t *testing.T) {
@@ -246,27 +271,13 @@ func TestAnOldProgramStopsAtTheHeightOfANewVersionAndANewerOneGoesOn(t *testing.
 	for i := uint64(0); nodes[0].Registry().Height() < at+2; i++ {
 		enclaves = append(enclaves, r.attest(t, nodes[0], i))
 	}
-	select {
-	case <-old.Failed():
-	case <-time.After(patience):
-		t.Fatal("the old program goes on")
-	}
-	said := func(err error) bool {
-		return rats.KindOf(err) == rats.Unsupported && strings.Contains(err.Error(), "it takes a program that knows version 5")
-	}
-	if !said(old.Err()) {
-		t.Errorf("it says %v", old.Err())
-	}
-	if h := old.Registry().Height(); h != at-1 {
-		t.Errorf("it stopped at height %d, want %d", h, at-1)
-	}
-	net.stop(t, old)
+	stopsBefore(t, net, old, at)
 	p, err := ReadPeering(net.homes[3])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // with the same word each time
-		if _, err := Start(t.Context(), Config{Home: net.homes[3], Network: "dev", Peering: p}); !said(err) {
+		if _, err := Start(t.Context(), Config{Home: net.homes[3], Network: "dev", Peering: p}); !saysItIsOld(err) {
 			t.Fatalf("the old program starts: %v", err)
 		}
 	}
@@ -276,16 +287,7 @@ func TestAnOldProgramStopsAtTheHeightOfANewVersionAndANewerOneGoesOn(t *testing.
 		t.Fatal(err)
 	}
 	net.join(t, late, nil)
-	copying := start(late, 0)
-	select {
-	case <-copying.Failed():
-	case <-time.After(patience):
-		t.Fatal("the old program copies on")
-	}
-	if h := copying.Registry().Height(); !said(copying.Err()) || h != at-1 {
-		t.Errorf("it stopped at height %d, and says %v", h, copying.Err())
-	}
-	net.stop(t, copying)
+	stopsBefore(t, net, start(late, 0), at)
 	newer := start(net.homes[3], next)
 	same(t, at, nodes[0], nodes[1], nodes[2], newer)
 	for _, a := range enclaves {

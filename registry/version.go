@@ -35,6 +35,10 @@ func (r *Registry) knows(version uint64) bool {
 
 // errVersion says that a version is not known.
 func (r *Registry) errVersion(version uint64, about string) error {
+	if version < firstVersion {
+		return rats.Errorf(rats.Unsupported, "%s of version %d of the state machine, and this program knows none earlier than %d: "+
+			"it takes an older program, or a new ledger", about, version, firstVersion)
+	}
 	return rats.Errorf(rats.Unsupported, "%s of version %d of the state machine, and this program knows none later than %d: "+
 		"it takes a program that knows version %d, on the same home; nothing is lost", about, version, r.newest, version)
 }
