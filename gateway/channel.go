@@ -20,9 +20,11 @@ import (
 const (
 	// maxBatch bounds the calls in one message.
 	maxBatch = 64
-	// maxPending bounds the messages of one connection that wait for an answer;
-	// further ones are not read.
+	// maxPending bounds the messages of one connection that wait for an answer, and
+	// maxCalls the calls in them: their answers are held until the last of a batch
+	// is there. Past either, further messages are not read.
 	maxPending = 64
+	maxCalls   = maxBatch
 )
 
 // transport moves whole messages.
@@ -51,7 +53,9 @@ type line struct {
 	cond *sync.Cond
 	// pending counts messages that were read and not answered.
 	pending int
-	seq     int
+	// calls counts those that are to be answered in them.
+	calls int
+	seq   int
 	// draining: nothing more is read.
 	draining bool
 	closed   bool
@@ -75,26 +79,26 @@ func (l *line) Recv() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, answered, fault := l.rename(msg)
+		out, answers, fault := l.rename(msg)
 		if fault != nil {
 			if err := l.send(faultMessage(fault)); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if !l.begin(answered) {
+		if !l.begin(answers) {
 			return nil, io.EOF
 		}
 		return out, nil
 	}
 }
 
-// awaitRoom waits until fewer than maxPending messages wait; it reports whether
+// awaitRoom waits until fewer than maxPending messages, and maxCalls calls, wait; it reports whether
 // another may be read.
 func (l *line) awaitRoom() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.pending >= maxPending && !l.draining && !l.closed {
+	for (l.pending >= maxPending || l.calls >= maxCalls) && !l.draining && !l.closed {
 		l.cond.Wait()
 	}
 	return l.open()
@@ -113,21 +117,22 @@ func (l *line) open() bool {
 	return false
 }
 
-func (l *line) begin(answered bool) bool {
+func (l *line) begin(answers int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.open() {
 		return false
 	}
-	if answered {
+	if answers > 0 {
 		l.pending++
+		l.calls += answers
 	}
 	return true
 }
 
 // Send implements [channel.Channel].
 func (l *line) Send(msg []byte) error {
-	defer l.end()
+	defer l.end(answersIn(msg))
 	err := l.send(unescaped(l.restore(msg)))
 	if err == nil && l.pushes != nil {
 		l.pushes.answered(msg)
@@ -135,10 +140,23 @@ func (l *line) Send(msg []byte) error {
 	return err
 }
 
-func (l *line) end() {
+// answersIn counts the answers in a message.
+func answersIn(msg []byte) int {
+	var batch []json.RawMessage
+	if len(msg) == 0 || msg[0] != '[' || json.Unmarshal(msg, &batch) != nil {
+		return 1
+	}
+	return len(batch)
+}
+
+func (l *line) end(answers int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending--
+	l.calls = max(l.calls-answers, 0)
+	if l.pending == 0 {
+		l.calls = 0
+	}
 	l.cond.Broadcast()
 }
 
@@ -175,35 +193,42 @@ func (l *line) idle(ctx context.Context) {
 	}
 }
 
-// rename returns a message with another name for each id that is null, and
-// whether it will be answered.
-func (l *line) rename(msg []byte) (out []byte, answered bool, fault *jrpc2.Error) {
+// rename returns a message with another name for each id that is null, and how
+// many of its calls will be answered.
+func (l *line) rename(msg []byte) (out []byte, answers int, fault *jrpc2.Error) {
 	trimmed := bytes.TrimSpace(msg)
 	if !json.Valid(trimmed) {
-		return nil, false, jrpc2.Errorf(jrpc2.ParseError, "parse error")
+		return nil, 0, jrpc2.Errorf(jrpc2.ParseError, "parse error")
 	}
 	if trimmed[0] != '[' {
-		out, answered = l.renameOne(trimmed)
-		return out, answered, nil
+		out, waits := l.renameOne(trimmed)
+		if waits {
+			answers = 1
+		}
+		return out, answers, nil
 	}
 	var batch []json.RawMessage
 	if err := json.Unmarshal(trimmed, &batch); err != nil {
-		return nil, false, jrpc2.Errorf(jrpc2.ParseError, "parse error")
+		return nil, 0, jrpc2.Errorf(jrpc2.ParseError, "parse error")
 	}
 	if len(batch) > maxBatch {
-		return nil, false, jrpc2.Errorf(jrpc2.InvalidRequest, "%d calls in a batch, at most %d", len(batch), maxBatch)
+		return nil, 0, jrpc2.Errorf(jrpc2.InvalidRequest, "%d calls in a batch, at most %d", len(batch), maxBatch)
 	}
-	answered = len(batch) == 0 // an empty batch is an error, which is answered
+	if len(batch) == 0 {
+		answers = 1 // an empty batch is an error, which is answered
+	}
 	for i, one := range batch {
 		renamed, waits := l.renameOne(one)
 		batch[i] = renamed
-		answered = answered || waits
+		if waits {
+			answers++
+		}
 	}
 	out, err := json.Marshal(batch)
 	if err != nil {
-		return nil, false, jrpc2.Errorf(jrpc2.InternalError, "internal error")
+		return nil, 0, jrpc2.Errorf(jrpc2.InternalError, "internal error")
 	}
-	return out, answered, nil
+	return out, answers, nil
 }
 
 func (l *line) renameOne(msg json.RawMessage) (json.RawMessage, bool) {
