@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"tree":               4,
 	"endorse":            4,
 	"endorse/pcstest":    4,
+	"endorse/qcnl":       4,
 	"simtee":             4,
 	"checkpoint":         4,
 	"ear":                4,
