@@ -169,14 +169,16 @@ func TestAReaderThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 		here, there := net.Pipe()
 		t.Cleanup(func() { _ = here.Close() })
 		listener <- there
-		// The server closes when it is done: else it waits for a next request where
-		// the slow one takes the rest just in time.
-		if _, err := io.WriteString(here, "GET /v1/events?after=start HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(here, "GET /v1/events?after=start HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		return here
 	}
 	slow, quick := open(), open()
+	// Its answer has begun: else its stream might begin when the rest is over.
+	if _, err := io.ReadFull(slow, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	resp, err := http.ReadResponse(bufio.NewReader(quick), nil)
 	if err != nil {
 		t.Fatal(err)
