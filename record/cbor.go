@@ -4,6 +4,8 @@ package record
 
 import (
 	"bytes"
+	"errors"
+	"strings"
 	"sync"
 
 	"github.com/fxamacker/cbor/v2"
@@ -59,7 +61,7 @@ func Marshal(v any) ([]byte, error) {
 func Unmarshal(data []byte, v any) error {
 	enc, dec := modes()
 	if err := dec.Unmarshal(data, v); err != nil {
-		return rats.Errorf(rats.Malformed, "cbor: %w", err)
+		return rats.Errorf(rats.Malformed, "cbor: %s", reason(err))
 	}
 	again, err := enc.Marshal(v)
 	if err != nil {
@@ -69,4 +71,13 @@ func Unmarshal(data []byte, v any) error {
 		return rats.Errorf(rats.Malformed, "cbor: not in deterministic form")
 	}
 	return nil
+}
+
+// reason is what a decoder says, without its own name and those of Go's types.
+func reason(err error) string {
+	var other *cbor.UnmarshalTypeError
+	if errors.As(err, &other) {
+		return "a value of another type than there has to be"
+	}
+	return strings.TrimPrefix(err.Error(), "cbor: ")
 }

@@ -5,6 +5,7 @@ package record_test
 import (
 	"encoding/hex"
 	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -42,6 +43,16 @@ func TestOnlyOneSpellingIsRead(t *testing.T) {
 	var e record.BlockEntry
 	if err := record.Unmarshal([]byte{0xa2, 1, 5, 2, 6}, &e); err != nil || e.Height != 5 || e.Time != 6 {
 		t.Errorf("the one spelling: %+v, %v", e, err)
+	}
+}
+
+func TestWhatIsWrongIsSaidWithoutGoTypes(t *testing.T) {
+	var e record.BlockEntry
+	for _, data := range [][]byte{{0x00}, {0xa1}, {0xa2, 1, 0x61, 'x', 2, 6}} {
+		err := record.Unmarshal(data, &e)
+		if rats.KindOf(err) != rats.Malformed || strings.Contains(err.Error(), "Go ") || strings.Count(err.Error(), "cbor") != 1 {
+			t.Errorf("%x: %v", data, err)
+		}
 	}
 }
 

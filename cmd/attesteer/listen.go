@@ -134,6 +134,9 @@ func openFront(f frontFlags, home string) (*front, error) {
 }
 
 func takePort(address string) (net.Listener, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return nil, usagef("%q is not an address to listen on: HOST:PORT", address)
+	}
 	l, err := net.Listen("tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -69,6 +69,9 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 		if at.Key == slog.TimeKey && len(groups) == 0 {
 			at.Value = slog.TimeValue(at.Value.Time().UTC())
 		}
+		if at.Value.Kind() == slog.KindDuration {
+			at.Value = slog.StringValue(at.Value.Duration().String()) // JSON has no unit else
+		}
 		return at
 	}}
 	if f.format == logJSON {
