@@ -201,18 +201,14 @@ func (c *checkup) sources(ctx context.Context) {
 	f := &c.flags
 	services := 0
 	for _, name := range f.endorsements {
-		if isService(name) {
+		if isAsked(name) {
 			services++
-			s, err := c.app.openService(name, f.service, endorse.PCSConfig{})
+			s, err := c.app.openAsked(name, f.service, endorse.PCSConfig{})
 			if err != nil {
 				c.fault("endorsements", withoutURL(err, name))
 				continue
 			}
 			s.Close()
-			continue
-		}
-		if err := notConf(name); err != nil {
-			c.fault("endorsements", err)
 			continue
 		}
 		folder, err := endorse.ReadFolder(ctx, name, trustedRoots(f.network == "dev"))

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -36,17 +35,6 @@ func (f *serviceFlags) register(fl *pflag.FlagSet) {
 
 // isService reports whether a source named by --endorsements is a URL.
 func isService(name string) bool { return strings.Contains(name, "://") }
-
-// notConf refuses what some day may be a source.
-func notConf(name string) error {
-	if filepath.Ext(name) != ".conf" {
-		return nil
-	}
-	return hinted{
-		usagef("--endorsements %s: this version does not read the files of Intel's QCNL", name),
-		"give its pccs_url in place of the file",
-	}
-}
 
 // openService returns the service at a URL, which is asked for nothing yet.
 func (a *app) openService(base string, f serviceFlags, cfg endorse.PCSConfig) (*endorse.PCS, error) {

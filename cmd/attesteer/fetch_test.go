@@ -157,8 +157,6 @@ func TestSourcesThatCannotBeMeantAreUsageErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, args := range map[string][]string{
-		"a qcnl.conf":     {"verify", file, "--endorsements", "/etc/sgx_default_qcnl.conf"},
-		"for a node":      {"serve", "--home", t.TempDir(), "--endorsements", "sgx_default_qcnl.conf"},
 		"no service":      {"verify", file, "--endorsements", "ftp://localhost/"},
 		"plain http":      {"verify", file, "--endorsements", "http://pccs.example/"},
 		"no FMSPC":        {"endorsements", "fetch", "12345"},

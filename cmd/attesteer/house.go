@@ -170,12 +170,9 @@ func (a *app) sources(ctx context.Context, f serveFlags, home string) (endorse.S
 	all := []endorse.Source{&importedFolder{dir: homeEndorsements(home), simulated: f.network == "dev"}}
 	simulated := f.network == "dev"
 	for _, name := range f.endorsements {
-		if isService(name) {
+		if isAsked(name) {
 			simulated = simulated && f.demo
 			continue
-		}
-		if err := notConf(name); err != nil {
-			return nil, err
 		}
 		folder, err := endorse.ReadFolder(ctx, name, trustedRoots(f.network == "dev"))
 		if err != nil {
@@ -197,10 +194,10 @@ func (a *app) services(f serveFlags, h *house, logger *slog.Logger) (endorse.Ser
 	var out endorse.Services
 	report := logFetches(logger)
 	for _, name := range f.endorsements {
-		if !isService(name) {
+		if !isAsked(name) {
 			continue
 		}
-		one, err := a.openService(name, f.service, endorse.PCSConfig{
+		one, err := a.openAsked(name, f.service, endorse.PCSConfig{
 			Roots: trustedRoots(f.network == "dev"), Report: func(e endorse.Event) {
 				report(e)
 				h.fetched(e)

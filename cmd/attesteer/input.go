@@ -93,11 +93,8 @@ func (a *app) openSources(
 	var services endorse.Services
 	defer func() { services.Close() }()
 	for _, name := range f.endorsements {
-		if err := notConf(name); err != nil {
-			return nil, err
-		}
-		if isService(name) {
-			one, err := a.openService(name, f.service, endorse.PCSConfig{Roots: policy.Roots, Evaluation: policy.EvaluationNumber})
+		if isAsked(name) {
+			one, err := a.openAsked(name, f.service, endorse.PCSConfig{Roots: policy.Roots, Evaluation: policy.EvaluationNumber})
 			if err != nil {
 				return nil, err
 			}

@@ -94,7 +94,7 @@ func (f *serveFlags) registerAll(a *app, cmd *cobra.Command, peering *peeringFla
 	f.register(cmd, defaultListen)
 	fl.StringVar(&f.publicURL, "public-url", "", "where the node can be reached from outside, as author_getUntrustedUrl answers it (default: where it listens)")
 	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")
-	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, or URL of a PCS or PCCS, to publish from when evidence needs them (repeatable)")
+	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, URL of a PCS or PCCS, or qcnl.conf of Intel's client, to publish from when evidence needs them (repeatable)")
 	f.keep.register(fl)
 	fl.BoolVar(&f.anonymousReads, "anonymous-reads", true, "let callers without a token read, at a rate bounded per address")
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")

@@ -71,6 +71,7 @@ Exit codes: 0 accepted, 10 not genuine, 11 genuine but not accepted, 12
 undecided, 13 unsupported, 14 malformed.`,
 		Example: `  attesteer verify quote.bin --endorsements ./collateral
   attesteer verify quote.bin --endorsements https://localhost:8081/sgx/certification/v4/
+  attesteer verify quote.bin --endorsements /etc/sgx_default_qcnl.conf
   attesteer verify quote.bin --endorsements ./collateral --at 2025-06-20T10:55:00Z --accept-tcb OutOfDate --allow-debug
   attesteer verify quote.bin --endorsements ./collateral --policy policy.json`,
 		Args: cobra.ExactArgs(1),
@@ -79,7 +80,7 @@ undecided, 13 unsupported, 14 malformed.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.policy, "policy", "", "file with a policy in JSON, or - for standard input")
 	fl.StringVar(&f.at, "at", "", "judge at this time, RFC 3339 (default: now)")
-	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, recognised by content, or the URL of a PCS or PCCS (repeatable)")
+	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, recognised by content, the URL of a PCS or PCCS, or a qcnl.conf of Intel's client (repeatable)")
 	fl.BoolVar(&f.allowDebug, "allow-debug", false, "accept debug enclaves, whose memory their host can read")
 	fl.StringSliceVar(&f.acceptTCB, "accept-tcb", nil, "TCB statuses to accept beside UpToDate, such as OutOfDate,SWHardeningNeeded")
 	fl.StringVar(&f.evaluationNumber, "evaluation-number", "", "N, standard, early or highest: which of several fitting endorsements to use")
