@@ -124,8 +124,27 @@ type Ledger struct {
 	// Block is nil before there is one.
 	Block *Block `json:"block" doc:"the newest block that the node holds"`
 	Peers int    `json:"peers" doc:"how many nodes it is connected to"`
+	// Misbehaviour is what validators did that consensus has evidence of.
+	Misbehaviour Offences `json:"misbehaviour" doc:"what validators did that the ledger has on record"`
 	// CheckpointKey is a node's own: each signs what it holds itself.
 	CheckpointKey string `json:"checkpoint_key,omitempty" doc:"verifies this node's checkpoints, in the form of C2SP signed-note"`
+}
+
+// Offences are what the ledger has on record of validators that signed what
+// contradicts itself.
+type Offences struct {
+	Count  uint64    `json:"count" doc:"since the genesis"`
+	Latest []Offence `json:"latest" nullable:"false" doc:"the last hundred, oldest first"`
+}
+
+// Offence is one case.
+type Offence struct {
+	Kind      record.MisbehaviourKind `json:"kind" enum:"duplicate_vote,light_client_attack,other"`
+	Validator string                  `json:"validator" doc:"its address"`
+	Power     int64                   `json:"power" doc:"at the time of the deed"`
+	Height    uint64                  `json:"height" doc:"of the deed"`
+	Time      record.Millis           `json:"time" doc:"ledger time of the block that has it on record"`
+	Recorded  uint64                  `json:"recorded" doc:"the height of that block"`
 }
 
 // Block is a block by its height and the hash of its header.

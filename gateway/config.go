@@ -90,6 +90,8 @@ type Registry interface {
 	LacksAt(now record.Millis, items []rats.Endorsement) []rats.Endorsement
 	// Challenge returns the newest block that evidence may be bound to.
 	Challenge() (hash [32]byte, height uint64, at record.Millis, ok bool)
+	// Misbehaviour returns what validators did that is on record.
+	Misbehaviour() (record.Offences, error)
 	// Time is ledger time as of the last block.
 	Time() record.Millis
 	Genesis() registry.Genesis

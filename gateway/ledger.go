@@ -62,6 +62,16 @@ func (g *Gateway) ledger(ctx context.Context) (*client.Ledger, error) {
 	if s.BlockHeight != 0 {
 		out.Block = &client.Block{Height: s.BlockHeight, Hash: hex.EncodeToString(s.Block[:])}
 	}
+	offences, err := g.cfg.Registry.Misbehaviour()
+	if err != nil {
+		return nil, err
+	}
+	out.Misbehaviour = client.Offences{Count: offences.Count, Latest: make([]client.Offence, 0, len(offences.Latest))}
+	for _, m := range offences.Latest {
+		out.Misbehaviour.Latest = append(out.Misbehaviour.Latest, client.Offence{
+			Kind: m.Kind, Validator: hex.EncodeToString(m.Validator[:]), Power: m.Power, Height: m.Height, Time: m.Time, Recorded: m.Recorded,
+		})
+	}
 	for _, v := range s.Validators {
 		out.Validators = append(out.Validators, client.Validator{
 			Address: hex.EncodeToString(v.Address[:]), PublicKey: hex.EncodeToString(v.PublicKey[:]), Power: v.Power,

@@ -135,6 +135,7 @@ func (a *application) FinalizeBlock(_ context.Context, req *abci.RequestFinalize
 	}
 	out, err := a.registry.Apply(registry.Block{
 		Height: uint64(req.Height), Hash: [32]byte(req.Hash), Txs: req.Txs, //nolint:gosec // heights are positive
+		Misbehaviour: offences(req.Misbehavior),
 	})
 	if err != nil {
 		return nil, a.broken(fmt.Errorf("block %d: %w", req.Height, err))

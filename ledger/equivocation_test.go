@@ -13,6 +13,8 @@ import (
 	cmtcons "github.com/cometbft/cometbft/proto/tendermint/consensus"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
+
+	"github.com/attesteer/attesteer/record"
 )
 
 // twoFaced signs beside each prevote for a block one for another block, and has
@@ -89,8 +91,17 @@ func TestAValidatorThatVotesForTwoBlocksIsRecordedByAll(t *testing.T) {
 	send.Store(nil)
 	same(t, nodes[0].Registry().Height()-1, nodes...)
 	for i, n := range nodes {
-		if got, want := recorded(n), recorded(nodes[0]); got != want {
+		got, want := recorded(n), recorded(nodes[0])
+		if got != want {
 			t.Errorf("node %d has it in block %d, node 0 in block %d", i, got, want)
+		}
+		all, err := n.Registry().Misbehaviour()
+		if err != nil || all.Count == 0 {
+			t.Fatalf("node %d: %v, %d cases in the state", i, err, all.Count)
+		}
+		first := all.Latest[0]
+		if first.Kind != record.DuplicateVote || !bytes.Equal(first.Validator[:], address) || first.Recorded != uint64(want) || first.Height >= first.Recorded { //nolint:gosec // heights are positive
+			t.Errorf("node %d has %+v on record", i, first)
 		}
 	}
 }

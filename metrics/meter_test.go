@@ -29,7 +29,7 @@ func full() *metrics.Meter {
 			Ledger: func() (metrics.Ledger, bool) {
 				return metrics.Ledger{
 					Height: 7, Time: time.Unix(1_700_000_000, 0), Lag: 1500 * time.Millisecond, BlockAge: 2 * time.Second,
-					Events: 9, CatchingUp: true, Validators: 4, Peers: 3, Pool: 5, PoolBytes: 4096,
+					Events: 9, CatchingUp: true, Validators: 4, Misbehaviour: 2, Peers: 3, Pool: 5, PoolBytes: 4096,
 				}, true
 			},
 			Endorsements: func() []metrics.Endorsement {

@@ -38,9 +38,11 @@ type Ledger struct {
 	Events     uint64
 	CatchingUp bool
 	Validators int
-	Peers      int
-	Pool       int
-	PoolBytes  int64
+	// Misbehaviour counts the cases on record.
+	Misbehaviour uint64
+	Peers        int
+	Pool         int
+	PoolBytes    int64
 }
 
 // Endorsement is one that counts on the ledger.
@@ -76,7 +78,7 @@ var _ prometheus.Collector = scrape{}
 func (s scrape) Describe(out chan<- *prometheus.Desc) {
 	for _, name := range []string{
 		ready, condition, endorsements, endorsementAge, endorsementExpires, endorsementSoonest, serviceUp,
-		ledgerHeight, ledgerTime, ledgerLag, ledgerBlockAge, ledgerEvents, ledgerCatching, ledgerValidators,
+		ledgerHeight, ledgerTime, ledgerLag, ledgerBlockAge, ledgerEvents, ledgerCatching, ledgerValidators, misbehaviour,
 		ledgerPeers, poolCount, poolBytes, indexLag, indexBytes, homeFree, homeTotal, certExpiry, tokenCount, tokenBytes,
 	} {
 		out <- descOf(name)
@@ -160,6 +162,7 @@ func (s sink) ledger(l Ledger) {
 	s.put(ledgerEvents, float64(l.Events))
 	s.put(ledgerCatching, yes(l.CatchingUp))
 	s.put(ledgerValidators, float64(l.Validators))
+	s.put(misbehaviour, float64(l.Misbehaviour))
 	s.put(ledgerPeers, float64(l.Peers))
 	s.put(poolCount, float64(l.Pool))
 	s.put(poolBytes, float64(l.PoolBytes))

@@ -56,6 +56,7 @@ const (
 	ledgerEvents     = "attesteer_ledger_events_total"
 	ledgerCatching   = "attesteer_ledger_catching_up"
 	ledgerValidators = "attesteer_ledger_validators"
+	misbehaviour     = "attesteer_misbehaviour_total"
 	ledgerPeers      = "attesteer_ledger_peers"
 	poolCount        = "attesteer_pool_transactions"
 	poolBytes        = "attesteer_pool_bytes"
@@ -108,6 +109,7 @@ func Table() []Description {
 		{ledgerEvents, Counter, "Events on the ledger: records, statuses, withdrawals, endorsements. It goes on where it was after a start.", nil},
 		{ledgerCatching, Gauge, "1 while the node copies blocks before it takes part.", nil},
 		{ledgerValidators, Gauge, "Validators of the next block.", nil},
+		{misbehaviour, Counter, "Cases of validators that signed what contradicts itself, on record since the genesis.", nil},
 		{ledgerPeers, Gauge, "Other nodes that this one is connected with.", nil},
 		{poolCount, Gauge, "Transactions that wait for a block.", nil},
 		{poolBytes, Gauge, "Their size.", nil},

@@ -108,6 +108,8 @@ type Act struct {
 	Total int64 `cbor:"7,keyasint,omitempty"`
 	// Version is the one that began.
 	Version uint64 `cbor:"8,keyasint,omitempty"`
+	// Misbehaviour is what a validator did.
+	Misbehaviour *Misbehaviour `cbor:"9,keyasint,omitempty"`
 }
 
 // GovernanceKey is the map key of [Governance].

@@ -19,6 +19,8 @@ type Block struct {
 	// Hash is the block's own.
 	Hash [32]byte
 	Txs  [][]byte
+	// Misbehaviour is what consensus has evidence of in the block, in its order.
+	Misbehaviour []record.Misbehaviour
 }
 
 // Outcome is what became of a block.
@@ -75,6 +77,9 @@ func (r *Registry) Apply(b Block) (Outcome, error) {
 		out.Results = append(out.Results, result)
 	}
 	if ticked {
+		if err := x.convict(b.Misbehaviour); err != nil {
+			return Outcome{}, err
+		}
 		var err error
 		if out.Validators, err = x.govern(); err != nil {
 			return Outcome{}, err

@@ -115,13 +115,17 @@ func (h *house) measureLedger() (metrics.Ledger, bool) {
 	if err != nil {
 		return metrics.Ledger{}, false
 	}
+	offences, err := h.node.Registry().Misbehaviour()
+	if err != nil {
+		return metrics.Ledger{}, false
+	}
 	age := time.Duration(-1)
 	if !s.BlockTime.IsZero() {
 		age = max(time.Since(s.BlockTime), 0)
 	}
 	return metrics.Ledger{
 		Height: s.Height, Time: s.Time.Time(), Lag: h.gateway.Lag(), BlockAge: age, Events: h.node.Registry().EventCount(),
-		CatchingUp: s.CatchingUp, Validators: len(s.Validators), Peers: s.Peers, Pool: s.Pending, PoolBytes: s.PendingBytes,
+		CatchingUp: s.CatchingUp, Validators: len(s.Validators), Misbehaviour: offences.Count, Peers: s.Peers, Pool: s.Pending, PoolBytes: s.PendingBytes,
 	}, true
 }
 
