@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -131,7 +132,7 @@ func (a *app) printConf(r confReport) {
 		if s.Position != nil {
 			from = "line " + strconv.Itoa(s.Position.Line)
 		}
-		a.printf("  %-38s %-10s %s\n", s.Option, from, s.Value)
+		a.printf("  %-38s %-10s %s\n", s.Option, from, cmp.Or(s.Value, "none"))
 	}
 	a.printf("\nwhat is asked for\n")
 	for _, q := range r.Requests {
