@@ -5,6 +5,7 @@ package proof
 import (
 	"bytes"
 	"fmt"
+	"math"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -23,14 +24,15 @@ type Follower struct {
 	// heights as they came.
 	recent map[int64]*Block
 	order  []int64
-	// sets are the validators who were trusted on the way, by their hashes.
-	sets map[string]bool
+	// sets are the validators who were trusted on the way, by their hashes, and the
+	// last block that each may have decided.
+	sets map[string]int64
 }
 
 // NewFollower returns a follower that begins with t: a genesis, or where another
 // one stopped.
 func NewFollower(t Trust) *Follower {
-	return &Follower{trust: t, recent: map[int64]*Block{}, sets: map[string]bool{string(t.validators): true}}
+	return &Follower{trust: t, recent: map[int64]*Block{}, sets: map[string]int64{string(t.validators): math.MaxInt64}}
 }
 
 // Trust returns what the follower has come to trust.
@@ -77,9 +79,10 @@ func (f *Follower) Add(b *Block) error {
 			return err
 		}
 		f.trust, f.tip = next, b
-		f.sets[string(next.validators)] = true
-	case !f.sets[string(b.Header.Validators)]:
-		return nil
+		f.sets[string(b.Header.Validators)] = height
+		f.sets[string(next.validators)] = math.MaxInt64
+	case height > f.sets[string(b.Header.Validators)]:
+		return nil // of others, or of some who had left by then
 	default:
 		at := Trust{validators: b.Header.Validators, chainID: f.trust.chainID}
 		if _, err := at.Follow(b); err != nil {

@@ -75,6 +75,13 @@ func TestAFollowerFindsForgedBlocksAndForks(t *testing.T) {
 	if err := f.Add(unchanged(t, d, d.first.at(t, 2, "another two"))); !errors.As(err, &fork) {
 		t.Errorf("another block of what was passed over: %v", err)
 	}
+	// Validators who left at block 10 decide no block after it.
+	if err := f.Add(unchanged(t, d, d.first.at(t, 11, "eleven"))); err != nil {
+		t.Errorf("a block of those who had left: %v", err)
+	}
+	if err := f.Add(unchanged(t, d, d.second.at(t, 11, "eleven"))); err != nil {
+		t.Errorf("the true block of that height: %v", err)
+	}
 	if err := f.Add(usurper.at(t, 1, "one")); err != nil {
 		t.Errorf("a block of others, from before: %v", err)
 	}

@@ -76,6 +76,9 @@ type followState struct {
 	Block  json.RawMessage `json:"block"`
 }
 
+// maxClaims bounds what of a node's claims waits for the blocks that show them.
+const maxClaims = 100
+
 const followSchema = "attesteer/followed/v1"
 
 // following is a run of follow.
@@ -231,6 +234,9 @@ func (w *following) ask(ctx context.Context, n *followedNode) error {
 			return err
 		}
 		delete(n.claimed, height)
+	}
+	if len(n.claimed) >= maxClaims {
+		clear(n.claimed) // of heights that never came
 	}
 	n.claimed[l.Height] = l.AppHash
 	return w.add(ctx, n, n.height)
