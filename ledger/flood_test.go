@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	"github.com/cometbft/cometbft/libs/log"
+	"github.com/cometbft/cometbft/mempool"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/p2p/conn"
+	protomem "github.com/cometbft/cometbft/proto/tendermint/mempool"
+
+	"github.com/attesteer/attesteer/record"
+)
+
+// flooder is a peer that has nothing but transactions to send.
+type flooder struct {
+	p2p.BaseReactor
+	peers chan p2p.Peer
+}
+
+func (f *flooder) GetChannels() []*p2p.ChannelDescriptor {
+	return []*p2p.ChannelDescriptor{{
+		ID: mempool.MempoolChannel, Priority: 5, SendQueueCapacity: 100,
+		RecvMessageCapacity: 1 << 22, MessageType: &protomem.Message{},
+	}}
+}
+
+func (f *flooder) AddPeer(p p2p.Peer)   { f.peers <- p }
+func (f *flooder) Receive(p2p.Envelope) {}
+
+// flood connects a stranger with a node.
+func flood(t *testing.T, n *Node, address string) p2p.Peer {
+	t.Helper()
+	key := &p2p.NodeKey{PrivKey: ed25519.GenPrivKey()}
+	info, ok := n.engine.NodeInfo().(p2p.DefaultNodeInfo)
+	if !ok {
+		t.Fatalf("the node's information is a %T", n.engine.NodeInfo())
+	}
+	info.DefaultNodeID, info.ListenAddr, info.Channels = key.ID(), port(t), []byte{mempool.MempoolChannel}
+	transport := p2p.NewMultiplexTransport(info, *key, conn.DefaultMConnConfig())
+	f := &flooder{peers: make(chan p2p.Peer, 1)}
+	f.BaseReactor = *p2p.NewBaseReactor("flooder", f)
+	sw := p2p.NewSwitch(config.DefaultP2PConfig(), transport)
+	sw.SetLogger(log.NewNopLogger())
+	sw.AddReactor("flooder", f)
+	sw.SetNodeInfo(info)
+	sw.SetNodeKey(key)
+	if err := sw.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sw.Stop() })
+	to, err := p2p.NewNetAddressString(p2p.IDAddressString(n.engine.NodeInfo().ID(), address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sw.DialPeerWithAddress(to); err != nil {
+		t.Fatal(err)
+	}
+	return <-f.peers
+}
+
+func TestAPeerThatFloodsKeepsNobodyOut(t *testing.T) {
+	t.Parallel() // it mostly waits
+	net := found(t, 1)
+	n := net.start(t, net.homes[0])
+	r := newRegistrar(t, n.genesis.doc.ChainID)
+	mustSubmit(t, n, r.endorsements(t, time.Now()))
+	reach(t, n, gossipHeight)
+	p, err := ReadPeering(net.homes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := flood(t, n, p.Listen)
+	send := func(txs ...[]byte) bool {
+		return peer.Send(p2p.Envelope{ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{Txs: txs}})
+	}
+
+	copied := r.evidence(t, r.quote(t, 1), time.Now())
+	spoilt := bytes.Clone(copied)
+	spoilt[len(spoilt)-1] ^= 1
+	most := 0
+	for i := range 300 {
+		garbage := make([]byte, 4096)
+		_, _ = rand.Read(garbage)
+		if !send(garbage) || !send(copied) || !send(spoilt) {
+			break // an answer to the flood as good as ignoring it
+		}
+		most = max(most, n.engine.Mempool().Size())
+		if i%100 == 50 {
+			r.attest(t, n, uint64(i))
+		}
+	}
+	if most > 10 {
+		t.Errorf("%d transactions waited, of at most three good ones", most)
+	}
+	if size := n.engine.Mempool().SizeBytes(); size > 10*record.MaxTransaction {
+		t.Errorf("%d bytes wait", size)
+	}
+	send(make([]byte, 2<<20)) // more than any transaction
+	for deadline := time.Now().Add(patience); n.engine.Switch().Peers().Size() > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a peer that sends what is too large is still there")
+		}
+	}
+	r.attest(t, n, 1000)
+	if err := n.Err(); err != nil {
+		t.Error(err)
+	}
+}
