@@ -100,7 +100,7 @@ func TestAValidatorThatVotesForTwoBlocksIsRecordedByAll(t *testing.T) {
 			t.Fatalf("node %d: %v, %d cases in the state", i, err, all.Count)
 		}
 		first := all.Latest[0]
-		if first.Kind != record.DuplicateVote || !bytes.Equal(first.Validator[:], address) || first.Recorded != uint64(want) || first.Height >= first.Recorded { //nolint:gosec // heights are positive
+		if first.Kind != record.DuplicateVote || !bytes.Equal(first.Validator[:], address) || first.Recorded != uint64(want) || first.Height >= first.Recorded {
 			t.Errorf("node %d has %+v on record", i, first)
 		}
 	}
