@@ -52,6 +52,11 @@ bench: ## every benchmark, with allocations, and other verifiers beside
 figures: ## what docs/benchmarks.md shows of a whole node, one pass each
 	$(GO) test -run '^$$' -bench '^BenchmarkNode|^BenchmarkRegistration' -benchtime 1x -timeout $(TIMEOUT) ./cmd/attesteer
 
+.PHONY: figures-ledger
+figures-ledger: ## the same of nodes under many clients, and of many records
+	$(GO) test -run '^$$' -bench '^BenchmarkThroughput' -benchtime 1x -timeout 1h ./cmd/attesteer
+	$(GO) test -run '^$$' -bench '^BenchmarkSize' -benchtime 1x -timeout 1h ./ledger
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME, ten minutes unless it says otherwise
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \

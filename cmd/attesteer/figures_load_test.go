@@ -148,12 +148,12 @@ func makePlatforms(b *testing.B, from uint64, n int) [][]byte {
 	out := make([][]byte, n)
 	for i := range out {
 		number := from + uint64(i) + 1
-		p, err := pki.NewPlatform(uint32(number), rats.UpToDate) //nolint:gosec // well below
+		p, err := pki.NewPlatform(uint32(number), rats.UpToDate)
 		if err != nil {
 			b.Fatal(err)
 		}
 		e := numbered(number)
-		e.Platform = uint32(number) //nolint:gosec // as above
+		e.Platform = uint32(number)
 		if out[i], err = p.Quote(e); err != nil {
 			b.Fatal(err)
 		}
@@ -302,4 +302,3 @@ func usedBy(b *testing.B, ps []*process) (out float64) {
 	}
 	return out
 }
-
