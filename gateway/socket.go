@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -137,8 +138,11 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 	if !ok {
 		return
 	}
+	if p := checkHandshake(req); p != nil {
+		writeProblem(w, p)
+		return
+	}
 	c.prepaid.Store(0) // that paid for the connection; each call counts
-	// A page of another site may not connect: the check of Origin is the library's.
 	k := &socket{g: r.g, who: network(c.remote)}
 	conn, err := websocket.Accept(&holding{ResponseWriter: w, hold: k.linger}, req, nil)
 	if err != nil {
@@ -161,6 +165,24 @@ func (r *rpc) serveSocket(w http.ResponseWriter, req *http.Request) {
 	_ = jrpc2.NewServer(r.assign, r.options(ctx)).Start(k.line).Wait() // why it ended concerns the caller alone
 	k.pushes.discard()                                                 // nobody is there to be sent them
 	k.pushes.stop()
+}
+
+// checkHandshake refuses, as a problem, what the library would refuse in plain
+// text: a page of another site (RFC 6455 section 10.2), and a version that is not
+// spoken (section 4.2.2).
+func checkHandshake(req *http.Request) *problem {
+	if origin := req.Header.Get("Origin"); origin != "" {
+		u, err := url.Parse(origin)
+		if err != nil || !strings.EqualFold(u.Host, req.Host) {
+			return statusProblem(rats.Unauthorized, http.StatusForbidden, "sent by a page of another site")
+		}
+	}
+	if v := req.Header.Get("Sec-WebSocket-Version"); v != "13" {
+		p := statusProblem(rats.Unsupported, http.StatusUpgradeRequired, "WebSocket version 13 is spoken here")
+		p.header = http.Header{"Sec-WebSocket-Version": {"13"}, "Upgrade": {"websocket"}, "Connection": {"Upgrade"}} //nolint:canonicalheader // the standard's spelling
+		return p
+	}
+	return nil
 }
 
 // socket is the transport of one WebSocket.

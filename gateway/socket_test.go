@@ -13,8 +13,10 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/gateway"
 	"github.com/attesteer/attesteer/ledger"
+	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
 	"github.com/attesteer/attesteer/simtee"
@@ -243,4 +245,24 @@ func registrarKey(t testing.TB, h *house) []byte {
 		t.Fatal(err)
 	}
 	return key
+}
+
+func TestAHandshakeThatIsRefusedIsAProblem(t *testing.T) {
+	h := open(t, "dev", nil)
+	for name, tt := range map[string]struct {
+		header []string
+		status int
+		kind   rats.Kind
+	}{
+		"a page of another site": {[]string{"Origin", "https://evil.example", "Sec-WebSocket-Version", "13"}, http.StatusForbidden, rats.Unauthorized},
+		"an origin that is none": {[]string{"Origin", "null", "Sec-WebSocket-Version", "13"}, http.StatusForbidden, rats.Unauthorized},
+		"another version":        {[]string{"Sec-WebSocket-Version", "12"}, http.StatusUpgradeRequired, rats.Unsupported},
+		"no version":             {nil, http.StatusUpgradeRequired, rats.Unsupported},
+	} {
+		got := h.get(t, "/", append([]string{"Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, tt.header...)...)
+		p := as[client.Problem](t, got.body)
+		if got.status != tt.status || p.Kind != tt.kind || got.header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
 }
