@@ -121,7 +121,10 @@ func late(t *testing.T, d *dynasty, b *proof.Bundle) {
 
 func TestNoBitOfAChangeOfValidatorsCanChange(t *testing.T) {
 	d := newDynasty(t)
-	for name, trust := range map[string]proof.Trust{"from the genesis": d.first.trust(t), "from the last set": d.last.trust(t)} {
+	for name, tt := range map[string]struct {
+		trust proof.Trust
+		step  int
+	}{"from the genesis": {d.first.trust(t), 1}, "from the last set": {d.last.trust(t), 11}} {
 		encoded, err := d.bundle(t).CBOR()
 		if err != nil {
 			t.Fatal(err)
@@ -133,14 +136,14 @@ func TestNoBitOfAChangeOfValidatorsCanChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := (len(plain) - 1) * 8; i < len(encoded)*8; i++ {
+		for i := (len(plain) - 1) * 8; i < len(encoded)*8; i += tt.step {
 			flipped := bytes.Clone(encoded)
 			flipped[i/8] ^= 1 << (i % 8)
 			b, err := proof.Decode(flipped)
 			if err != nil {
 				continue
 			}
-			if _, err := proof.Verify(b, trust); err == nil {
+			if _, err := proof.Verify(b, tt.trust); err == nil {
 				t.Fatalf("%s, bit %d: the proof still holds", name, i)
 			}
 		}
