@@ -25,17 +25,11 @@ func fullDisk(ctx context.Context, n *network, progress io.Writer) (*faultReport
 		return nil, err
 	}
 	defer unmount()
-	if err := n.startAll(ctx); err != nil {
-		return nil, err
-	}
-	l, err := n.startLoad(ctx, 2)
+	l, err := n.underLoad(ctx, 20)
 	if err != nil {
 		return nil, err
 	}
 	defer l.stop()
-	if err := l.waitFor(ctx, 20, recovery); err != nil {
-		return nil, err
-	}
 	_, _ = fmt.Fprintln(progress, "the disk of one is full")
 	ballast := filepath.Join(m.home, "ballast")
 	if err := fill(ballast); err != nil {
@@ -132,10 +126,7 @@ func logged(n *node, word string) (string, error) {
 // log, again and again.
 func brokenWAL(ctx context.Context, n *network, times int, progress io.Writer) (*faultReport, error) {
 	r := &faultReport{Name: "wal", What: fmt.Sprintf("a validator that was killed, and whose write-ahead log is damaged at its end, %d times", times)}
-	if err := n.startAll(ctx); err != nil {
-		return nil, err
-	}
-	l, err := n.startLoad(ctx, 2)
+	l, err := n.underLoad(ctx, 1)
 	if err != nil {
 		return nil, err
 	}

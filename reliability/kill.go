@@ -43,6 +43,23 @@ func (n *network) startLoad(ctx context.Context, clients int) (*load, error) {
 	return l, nil
 }
 
+// underLoad starts all members, and clients who go on; it returns when some
+// registrations were acknowledged.
+func (n *network) underLoad(ctx context.Context, some int) (*load, error) {
+	if err := n.startAll(ctx); err != nil {
+		return nil, err
+	}
+	l, err := n.startLoad(ctx, 2)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.waitFor(ctx, some, recovery); err != nil {
+		l.stop()
+		return nil, err
+	}
+	return l, nil
+}
+
 func (l *load) run(ctx context.Context, at int) {
 	members := l.network.members
 	apis := make([]*client.Client, len(members))
@@ -92,17 +109,11 @@ func (l *load) waitFor(ctx context.Context, n int, within time.Duration) error {
 // killing kills random validators under load, again and again.
 func killing(ctx context.Context, n *network, times int, progress io.Writer) (*faultReport, error) {
 	r := &faultReport{Name: "kill", What: fmt.Sprintf("SIGKILL of a random one of %d validators under load, %d times", len(n.members), times)}
-	if err := n.startAll(ctx); err != nil {
-		return nil, err
-	}
-	l, err := n.startLoad(ctx, 2)
+	l, err := n.underLoad(ctx, 10)
 	if err != nil {
 		return nil, err
 	}
 	defer l.stop()
-	if err := l.waitFor(ctx, 10, recovery); err != nil {
-		return nil, err
-	}
 	var longest time.Duration
 	for i := range times {
 		m := n.members[rand.IntN(len(n.members))]
@@ -131,17 +142,11 @@ func killing(ctx context.Context, n *network, times int, progress io.Writer) (*f
 // down stops one validator and then a second one of four.
 func down(ctx context.Context, n *network, progress io.Writer) (*faultReport, error) {
 	r := &faultReport{Name: "down", What: "validators that are gone: one of four, then two"}
-	if err := n.startAll(ctx); err != nil {
-		return nil, err
-	}
-	l, err := n.startLoad(ctx, 2)
+	l, err := n.underLoad(ctx, 10)
 	if err != nil {
 		return nil, err
 	}
 	defer l.stop()
-	if err := l.waitFor(ctx, 10, recovery); err != nil {
-		return nil, err
-	}
 	_, _ = fmt.Fprintln(progress, "one of four down")
 	if err := n.members[0].node.kill(); err != nil {
 		return nil, err

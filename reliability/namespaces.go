@@ -138,17 +138,11 @@ func partition(ctx context.Context, bin, dir string, progress io.Writer) (*fault
 	}
 	defer n.close()
 	r := &faultReport{Name: "partition", What: fmt.Sprintf("%d validators, each in a network namespace of its own, cut apart and joined again", validators)}
-	if err := n.startAll(ctx); err != nil {
-		return nil, err
-	}
-	l, err := n.startLoad(ctx, 2)
+	l, err := n.underLoad(ctx, 10)
 	if err != nil {
 		return nil, err
 	}
 	defer l.stop()
-	if err := l.waitFor(ctx, 10, recovery); err != nil {
-		return nil, err
-	}
 	_, _ = fmt.Fprintln(progress, "one of four cut off")
 	if err := s.move(ctx, 3, 1); err != nil {
 		return nil, err

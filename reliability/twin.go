@@ -20,17 +20,11 @@ func twin(ctx context.Context, n *network, progress io.Writer) (*faultReport, er
 	if err != nil {
 		return nil, err
 	}
-	if err := n.startAll(ctx); err != nil {
-		return nil, err
-	}
-	l, err := n.startLoad(ctx, 2)
+	l, err := n.underLoad(ctx, 10)
 	if err != nil {
 		return nil, err
 	}
 	defer l.stop()
-	if err := l.waitFor(ctx, 10, recovery); err != nil {
-		return nil, err
-	}
 	_, _ = fmt.Fprintln(progress, "the second of the twins starts")
 	if err := n.start(ctx, second); err != nil {
 		return nil, err
