@@ -16,7 +16,7 @@ import (
 // zero Builder has none.
 type Builder struct {
 	// buckets are the leaves by the first byte of their path.
-	buckets [256][]*node
+	buckets [256][]leaf
 }
 
 // bucketDepth is how many bits of a path choose its bucket.
@@ -25,14 +25,9 @@ const bucketDepth = 8
 // Add gives an entry, which nothing is kept of but hashes. Of several with one
 // key the last counts.
 func (b *Builder) Add(key, value []byte) {
-	n := newLeaf(sha256.Sum256(key), sha256.Sum256(value))
-	at := &b.buckets[n.leaf.path[0]]
-	*at = append(*at, n)
-}
-
-// newLeaf returns the leaf of an entry, by the hashes of its key and its value.
-func newLeaf(path, value [32]byte) *node {
-	return &node{hash: hashLeaf(path, value), leaf: &leaf{path, value}}
+	l := leaf{sha256.Sum256(key), sha256.Sum256(value)}
+	at := &b.buckets[l.path[0]]
+	*at = append(*at, l)
 }
 
 // Map returns the map of the entries, and forgets them.
@@ -62,12 +57,12 @@ func (b *Builder) Map() Map {
 }
 
 // inOrder sorts leaves by path, and leaves the last of each.
-func inOrder(leaves []*node) []*node {
-	slices.SortStableFunc(leaves, func(a, b *node) int { return bytes.Compare(a.leaf.path[:], b.leaf.path[:]) })
+func inOrder(leaves []leaf) []leaf {
+	slices.SortStableFunc(leaves, func(a, b leaf) int { return bytes.Compare(a.path[:], b.path[:]) })
 	out := leaves[:0]
-	for i, n := range leaves {
-		if i+1 == len(leaves) || leaves[i+1].leaf.path != n.leaf.path {
-			out = append(out, n)
+	for i, l := range leaves {
+		if i+1 == len(leaves) || leaves[i+1].path != l.path {
+			out = append(out, l)
 		}
 	}
 	return out

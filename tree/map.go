@@ -21,12 +21,23 @@ type Change struct {
 	Key, Value []byte
 }
 
-// node is an inner node, or a leaf when leaf is set. An absent subtree is nil.
+// node is an inner node, or a twig when leaves is set. An absent subtree is nil.
+//
+// A twig is a subtree of few entries that is kept as their list: the nodes within
+// it are made anew when a proof passes through them. What is hashed knows
+// nothing of it. A twig's hash depends on the depth at which it stands, since
+// empty siblings are not left out.
 type node struct {
 	hash        [32]byte
 	left, right *node
-	leaf        *leaf
+	// leaves are in the order of their paths, from 1 to twigSize of them.
+	leaves []leaf
 }
+
+// twigSize is how many entries a twig holds at most: more of them take less
+// memory, which is what a map of millions is made of, and more hashing for
+// each change.
+const twigSize = 8
 
 // leaf is an entry: SHA-256 of its key and of its value.
 type leaf struct {
@@ -72,10 +83,10 @@ func (m Map) Root() [32]byte { return m.root.sum() }
 // Len returns the number of entries.
 func (m Map) Len() int { return m.size }
 
-// edit is a change by path; its leaf is nil where the key goes.
+// edit is a change by path: the entry that is to stand there, or none.
 type edit struct {
-	path [32]byte
-	leaf *node
+	leaf
+	gone bool
 }
 
 // Update returns the map with all changes made. Of several changes of one key
@@ -83,9 +94,9 @@ type edit struct {
 func (m Map) Update(changes []Change) Map {
 	edits := make([]edit, 0, len(changes))
 	for _, c := range changes {
-		e := edit{path: sha256.Sum256(c.Key)}
-		if c.Value != nil {
-			e.leaf = newLeaf(e.path, sha256.Sum256(c.Value))
+		e := edit{leaf: leaf{path: sha256.Sum256(c.Key)}, gone: c.Value == nil}
+		if !e.gone {
+			e.value = sha256.Sum256(c.Value)
 		}
 		edits = append(edits, e)
 	}
@@ -110,74 +121,126 @@ func (u *updater) apply(n *node, depth int, edits []edit) *node {
 	case len(edits) == 0:
 		return n
 	case n == nil:
-		return u.build(depth, edits, nil)
-	case n.leaf != nil:
-		return u.build(depth, edits, n)
+		return u.build(depth, nil, edits)
+	case n.leaves != nil:
+		return u.build(depth, n.leaves, edits)
 	}
-	cut := split(edits, depth)
+	cut := 0
+	for cut < len(edits) && bit(&edits[cut].path, depth) == 0 {
+		cut++
+	}
 	return join(u.apply(n.left, depth+1, edits[:cut]), u.apply(n.right, depth+1, edits[cut:]))
 }
 
-// build returns the subtree of edits and of one old leaf, if there is one.
-func (u *updater) build(depth int, edits []edit, old *node) *node {
-	if old != nil {
-		at, found := slices.BinarySearchFunc(edits, old.leaf.path, func(e edit, path [32]byte) int {
-			return bytes.Compare(e.path[:], path[:])
-		})
-		u.grown--
-		if !found {
-			// The old leaf goes in between, as if it were new.
-			edits = slices.Insert(slices.Clone(edits), at, edit{old.leaf.path, old})
-		}
-	}
-	leaves := make([]*node, 0, len(edits))
+// build returns the subtree of old leaves with edits made to them.
+func (u *updater) build(depth int, old []leaf, edits []edit) *node {
+	leaves := make([]leaf, 0, len(old)+len(edits))
+	before := len(old)
 	for _, e := range edits {
-		if e.leaf != nil {
+		for len(old) > 0 && bytes.Compare(old[0].path[:], e.path[:]) < 0 {
+			leaves, old = append(leaves, old[0]), old[1:]
+		}
+		if len(old) > 0 && old[0].path == e.path {
+			old = old[1:]
+		}
+		if !e.gone {
 			leaves = append(leaves, e.leaf)
 		}
 	}
-	u.grown += len(leaves)
+	leaves = append(leaves, old...)
+	u.grown += len(leaves) - before
 	return grow(depth, leaves)
 }
 
-// grow returns the subtree of leaves in path order, all of which share depth bits.
-func grow(depth int, leaves []*node) *node {
-	switch len(leaves) {
-	case 0:
+// grow returns the subtree of leaves in path order, all of which share depth
+// bits. It keeps nothing of their list.
+func grow(depth int, leaves []leaf) *node {
+	switch {
+	case len(leaves) == 0:
 		return nil
-	case 1:
-		return leaves[0]
+	case len(leaves) <= twigSize:
+		return twig(depth, slices.Clone(leaves))
 	}
-	cut := len(leaves)
-	for i, l := range leaves {
-		if bit(&l.leaf.path, depth) == 1 {
-			cut = i
-			break
-		}
-	}
+	cut := split(depth, leaves)
 	return join(grow(depth+1, leaves[:cut]), grow(depth+1, leaves[cut:]))
 }
 
-// split returns how many of the edits go to the left at depth.
-func split(edits []edit, depth int) int {
-	for i := range edits {
-		if bit(&edits[i].path, depth) == 1 {
+// twig returns the node of a few leaves, which it keeps.
+func twig(depth int, leaves []leaf) *node {
+	return &node{hash: hashTwig(depth, leaves), leaves: leaves}
+}
+
+// hashTwig returns the hash of a subtree whose root is at depth, zeros for an
+// empty one. A leaf that is alone stands where its prefix is unique.
+func hashTwig(depth int, leaves []leaf) [32]byte {
+	switch len(leaves) {
+	case 0:
+		return [32]byte{}
+	case 1:
+		return hashLeaf(leaves[0].path, leaves[0].value)
+	}
+	cut := split(depth, leaves)
+	return hashInner(hashTwig(depth+1, leaves[:cut]), hashTwig(depth+1, leaves[cut:]))
+}
+
+// split returns how many of the leaves go to the left at depth.
+func split(depth int, leaves []leaf) int {
+	for i := range leaves {
+		if bit(&leaves[i].path, depth) == 1 {
 			return i
 		}
 	}
-	return len(edits)
+	return len(leaves)
 }
 
-// join puts two subtrees under one node. A leaf that is left alone moves up to
-// where its prefix is unique again.
+// join puts two subtrees under one node. What fits into one twig becomes one,
+// and a leaf that is left alone so moves up to where its prefix is unique again.
 func join(left, right *node) *node {
-	switch {
-	case left == nil && right == nil:
+	if left == nil && right == nil {
 		return nil
-	case left == nil && right.leaf != nil:
-		return right
-	case right == nil && left.leaf != nil:
-		return left
 	}
-	return &node{hash: hashInner(left.sum(), right.sum()), left: left, right: right}
+	hash := hashInner(left.sum(), right.sum())
+	if left.inTwig() && right.inTwig() && left.count()+right.count() <= twigSize {
+		leaves := make([]leaf, 0, left.count()+right.count())
+		if left != nil {
+			leaves = append(leaves, left.leaves...)
+		}
+		if right != nil {
+			leaves = append(leaves, right.leaves...)
+		}
+		if len(leaves) == 1 {
+			hash = hashLeaf(leaves[0].path, leaves[0].value)
+		}
+		return &node{hash: hash, leaves: leaves}
+	}
+	return &node{hash: hash, left: left, right: right}
+}
+
+// inTwig reports whether n is empty or a twig.
+func (n *node) inTwig() bool { return n == nil || n.leaves != nil }
+
+// count returns the number of leaves of a twig, 0 for an empty one.
+func (n *node) count() int {
+	if n == nil {
+		return 0
+	}
+	return len(n.leaves)
+}
+
+// alone reports whether n is a single leaf.
+func (n *node) alone() bool { return len(n.leaves) == 1 }
+
+// branches returns what is under n, which stands at depth and is no single leaf.
+func (n *node) branches(depth int) (left, right *node) {
+	if n.leaves == nil {
+		return n.left, n.right
+	}
+	cut := split(depth, n.leaves)
+	if cut > 0 {
+		left = twig(depth+1, n.leaves[:cut])
+	}
+	if cut < len(n.leaves) {
+		right = twig(depth+1, n.leaves[cut:])
+	}
+	return left, right
 }

@@ -54,44 +54,54 @@ type Neighbour struct {
 // Prove returns the proof that key is in the map, or that it is not.
 func (m Map) Prove(key []byte) Proof {
 	path := sha256.Sum256(key)
-	// trail is the way down: the nodes, and at each where else one could go.
-	var trail []*node
-	n := m.root
-	for n != nil && n.leaf == nil {
-		trail = append(trail, n)
-		if bit(&path, len(trail)-1) == 0 {
-			n = n.left
-		} else {
-			n = n.right
-		}
-	}
-	if n != nil && n.leaf.path == path {
-		b := m.branch(&path)
+	way, n := m.way(&path)
+	if n != nil && n.leaves[0].path == path {
+		b := branchOf(&path, way)
 		return Proof{Present: &b}
 	}
-	var before, after *node
-	for depth, t := range trail {
+	var before, after *leaf
+	for depth, f := range way {
 		// The deepest turn decides; later ones overwrite earlier ones.
-		if bit(&path, depth) == 1 && t.left != nil {
-			before = t.left.edge(1)
+		if bit(&path, depth) == 1 && f.left != nil {
+			before = f.left.edge(1)
 		}
-		if bit(&path, depth) == 0 && t.right != nil {
-			after = t.right.edge(0)
+		if bit(&path, depth) == 0 && f.right != nil {
+			after = f.right.edge(0)
 		}
 	}
 	if n != nil {
-		if bytes.Compare(n.leaf.path[:], path[:]) < 0 {
-			before = n
+		if bytes.Compare(n.leaves[0].path[:], path[:]) < 0 {
+			before = &n.leaves[0]
 		} else {
-			after = n
+			after = &n.leaves[0]
 		}
 	}
 	return Proof{Left: m.neighbour(before), Right: m.neighbour(after)}
 }
 
+// fork is what is under a node.
+type fork struct{ left, right *node }
+
+// way returns the forks from the root down towards path, and the leaf at which
+// they end, or nil where that is an empty subtree.
+func (m Map) way(path *[32]byte) ([]fork, *node) {
+	var forks []fork
+	n := m.root
+	for n != nil && !n.alone() {
+		var f fork
+		f.left, f.right = n.branches(len(forks))
+		n = f.left
+		if bit(path, len(forks)) == 1 {
+			n = f.right
+		}
+		forks = append(forks, f)
+	}
+	return forks, n
+}
+
 // edge returns the outermost leaf of a subtree: the first, or the last.
-func (n *node) edge(side byte) *node {
-	for n.leaf == nil {
+func (n *node) edge(side byte) *leaf {
+	for n.leaves == nil {
 		near, far := n.left, n.right
 		if side == 1 {
 			near, far = far, near
@@ -100,32 +110,33 @@ func (n *node) edge(side byte) *node {
 			n = far
 		}
 	}
-	return n
+	if side == 1 {
+		return &n.leaves[len(n.leaves)-1]
+	}
+	return &n.leaves[0]
 }
 
-func (m Map) neighbour(n *node) *Neighbour {
-	if n == nil {
+func (m Map) neighbour(l *leaf) *Neighbour {
+	if l == nil {
 		return nil
 	}
-	return &Neighbour{Path: n.leaf.path, Value: n.leaf.value, Branch: m.branch(&n.leaf.path)}
+	way, _ := m.way(&l.path)
+	return &Neighbour{Path: l.path, Value: l.value, Branch: branchOf(&l.path, way)}
 }
 
-// branch returns the way to the root from the leaf at path, which is there.
-func (m Map) branch(path *[32]byte) Branch {
-	b := Branch{Filled: []byte{}, Siblings: []byte{}}
-	for n := m.root; n.leaf == nil; b.Depth++ {
-		next, sibling := n.left, n.right
-		if bit(path, int(b.Depth)) == 1 {
-			next, sibling = sibling, next
-		}
-		if b.Depth%8 == 0 {
-			b.Filled = append(b.Filled, 0)
+// branchOf returns the way to the root from the leaf at path, to which the forks
+// lead.
+func branchOf(path *[32]byte, way []fork) Branch {
+	b := Branch{Depth: uint16(len(way)), Filled: make([]byte, (len(way)+7)/8), Siblings: []byte{}}
+	for depth, f := range way {
+		sibling := f.right
+		if bit(path, depth) == 1 {
+			sibling = f.left
 		}
 		if sibling != nil {
-			b.Filled[b.Depth/8] |= 0x80 >> (b.Depth % 8)
+			b.Filled[depth/8] |= 0x80 >> (depth % 8)
 			b.Siblings = append(b.Siblings, sibling.hash[:]...)
 		}
-		n = next
 	}
 	return b
 }
