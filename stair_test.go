@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"registry":           5,
 	"proof":              5,
 	"client":             5,
+	"pccs/clienttool":    5,
 	"token":              5,
 	"certificate":        5,
 	"ledger":             6,
