@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"openenclave":        1,
 	"secretfile":         1,
 	"dcap":               2,
+	"epid":               2,
 	"":                   3,
 	"record":             4,
 	"tree":               4,

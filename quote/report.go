@@ -76,6 +76,10 @@ func (r *SGXReport) AppendTo(b []byte) []byte {
 	return append(b, r.ReportData[:]...)
 }
 
+// ReadSGXReport reads the body of a report that something else than a quote of
+// this package carries.
+func ReadSGXReport(b [SGXReportSize]byte) SGXReport { return readSGXReport(b[:]) }
+
 // readSGXReport reads SGXReportSize bytes; every value of every field is possible.
 func readSGXReport(b []byte) SGXReport {
 	var r SGXReport
