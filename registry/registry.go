@@ -36,9 +36,9 @@ type Registry struct {
 	state    *state
 	versions versions
 
-	// useMu guards checked, what Check let pass since the last commit.
-	useMu   sync.Mutex
-	checked usage
+	// checked is what Check let pass since the last commit. mu guards which it
+	// is, and its own what it counts.
+	checked *usage
 
 	// staged is the outcome of the last Apply, which Commit makes real. Only
 	// the caller of Apply and Commit touches it.
@@ -95,7 +95,8 @@ func Open(store Store) (*Registry, error) {
 
 func newRegistry(store Store) *Registry {
 	return &Registry{
-		store: store, verifier: attesteer.NewVerifier(factsCapacity), signed: newSeen(factsCapacity), newest: StateVersion,
+		checked: &usage{},
+		store:   store, verifier: attesteer.NewVerifier(factsCapacity), signed: newSeen(factsCapacity), newest: StateVersion,
 	}
 }
 
@@ -232,9 +233,7 @@ func (r *Registry) Commit() error {
 	r.state = r.staged.state
 	r.versions.add(r.state, r.staged.undo)
 	r.staged = nil
-	r.useMu.Lock()
-	r.checked = usage{}
-	r.useMu.Unlock()
+	r.checked = &usage{}
 	return nil
 }
 

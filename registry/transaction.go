@@ -90,66 +90,38 @@ func (r *Registry) check(at record.Millis, tx []byte) TxResult {
 	if err != nil {
 		return TxResult{Tx: record.HashTx(tx), Err: rats.AsError(err)}
 	}
-	r.useMu.Lock()
-	use := r.checked.clone()
-	r.useMu.Unlock()
-	before := use.clone()
-	x := r.newRun(r.state, r.state.Height+1, &use)
+	use := r.checked.above()
+	x := r.newRun(r.state, r.state.Height+1, use)
 	x.st.time.Time = at
 	if err := x.activate(); err != nil {
 		return TxResult{Tx: o.Hash, Err: rats.AsError(err)}
 	}
 	out := x.transaction(o)
 	if out.Err == nil {
-		r.count(o, before, use)
+		use.merge()
 	}
 	return out
-}
-
-// count adds to the quotas what one passed transaction used of them.
-func (r *Registry) count(o *record.Opened, before, after usage) {
-	r.useMu.Lock()
-	defer r.useMu.Unlock()
-	r.checked.unknown += after.unknown - before.unknown
-	if d := after.registrars[o.Registrar] - before.registrars[o.Registrar]; d != 0 {
-		if r.checked.registrars == nil {
-			r.checked.registrars = map[record.Registrar]uint32{}
-		}
-		r.checked.registrars[o.Registrar] += d
-	}
-	if d := after.motions[o.Registrar] - before.motions[o.Registrar]; d != 0 {
-		if r.checked.motions == nil {
-			r.checked.motions = map[record.Registrar]uint32{}
-		}
-		r.checked.motions[o.Registrar] += d
-	}
-	for id, n := range after.platforms {
-		if d := n - before.platforms[id]; d != 0 {
-			if r.checked.platforms == nil {
-				r.checked.platforms = map[string]uint32{}
-			}
-			r.checked.platforms[id] += d
-		}
-	}
 }
 
 // transaction runs the transaction of a registrar or a validator. It counts whole or not at all.
 func (x *run) transaction(o *record.Opened) TxResult {
 	out := TxResult{Tx: o.Hash, Height: x.height}
 	kept := *x.st
-	use := x.use.clone()
+	use := x.use
+	x.use = use.above()
 	outer, events, count, stirred := x.w, x.events, x.count, x.stirred
 	x.w = outer.child()
 	err := x.execute(o, &out)
 	if err != nil {
 		out.Err = rats.AsError(err)
 		*x.st, x.w, x.events, x.count, x.stirred = kept, outer, events, count, stirred
-		*x.use = use
+		x.use = use
 		out.Taken, out.Recorded, out.Proposal = 0, false, 0
 		return out
 	}
 	x.w.merge()
-	x.w = outer
+	x.use.merge()
+	x.w, x.use = outer, use
 	return out
 }
 

@@ -3,7 +3,6 @@
 package registry
 
 import (
-	"maps"
 	"sync"
 
 	"github.com/attesteer/attesteer/rats"
@@ -11,8 +10,14 @@ import (
 )
 
 // usage counts what the transactions of one block, or those that Check let
-// pass since the last one, take of the quotas.
+// pass since the last one, take of the quotas. What a single transaction takes
+// is a usage of its own above that, and becomes part of it if the transaction
+// counts: a block of many transactions is not copied for each of them.
 type usage struct {
+	// below is what was taken before; nil at the bottom.
+	below *usage
+
+	mu         sync.Mutex // guards what follows
 	registrars map[record.Registrar]uint32
 	unknown    uint32
 	platforms  map[string]uint32
@@ -20,8 +25,44 @@ type usage struct {
 	motions map[record.Registrar]uint32
 }
 
-func (u usage) clone() usage {
-	return usage{registrars: maps.Clone(u.registrars), unknown: u.unknown, platforms: maps.Clone(u.platforms), motions: maps.Clone(u.motions)}
+// above returns an empty usage on top of u.
+func (u *usage) above() *usage { return &usage{below: u} }
+
+// merge adds what u counted to what is below it.
+func (u *usage) merge() {
+	b := u.below
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unknown += u.unknown
+	b.registrars = added(b.registrars, u.registrars)
+	b.platforms = added(b.platforms, u.platforms)
+	b.motions = added(b.motions, u.motions)
+}
+
+func added[K comparable](to, counts map[K]uint32) map[K]uint32 {
+	for k, n := range counts {
+		to = plus(to, k, n)
+	}
+	return to
+}
+
+func plus[K comparable](to map[K]uint32, key K, n uint32) map[K]uint32 {
+	if to == nil {
+		to = map[K]uint32{}
+	}
+	to[key] += n
+	return to
+}
+
+// total returns what a count comes to here and below.
+func (u *usage) total(of func(*usage) uint32) uint32 {
+	var n uint32
+	for ; u != nil; u = u.below {
+		u.mu.Lock()
+		n += of(u)
+		u.mu.Unlock()
+	}
+	return n
 }
 
 // registrar takes one transaction out of its registrar's quota, or out of the
@@ -29,16 +70,15 @@ func (u usage) clone() usage {
 func (u *usage) registrar(st *state, r record.Registrar) error {
 	if !st.admits(r) {
 		u.unknown++
-		if q := st.gov.Parameters.UnknownQuota; q != 0 && u.unknown > q {
+		q := st.gov.Parameters.UnknownQuota
+		if q != 0 && u.total(func(u *usage) uint32 { return u.unknown }) > q {
 			return rats.Errorf(rats.QuotaExceeded, "unknown registrars have used up their %d transactions of this block", q)
 		}
 		return nil
 	}
-	if u.registrars == nil {
-		u.registrars = map[record.Registrar]uint32{}
-	}
-	u.registrars[r]++
-	if q := st.gov.Parameters.RegistrarQuota; q != 0 && u.registrars[r] > q {
+	u.registrars = plus(u.registrars, r, 1)
+	q := st.gov.Parameters.RegistrarQuota
+	if q != 0 && u.total(func(u *usage) uint32 { return u.registrars[r] }) > q {
 		return rats.Errorf(rats.QuotaExceeded, "the registrar has used up its %d transactions of this block", q)
 	}
 	return nil
@@ -46,10 +86,8 @@ func (u *usage) registrar(st *state, r record.Registrar) error {
 
 // motion takes one transaction out of what a validator may say in a block.
 func (u *usage) motion(who record.Registrar) error {
-	if u.motions == nil {
-		u.motions = map[record.Registrar]uint32{}
-	}
-	if u.motions[who]++; u.motions[who] > motionQuota {
+	u.motions = plus(u.motions, who, 1)
+	if u.total(func(u *usage) uint32 { return u.motions[who] }) > motionQuota {
 		return rats.Errorf(rats.QuotaExceeded, "the validator has used up its %d governance transactions of this block", motionQuota)
 	}
 	return nil
@@ -61,11 +99,8 @@ func (u *usage) platform(p Parameters, id []byte) error {
 	if q == 0 {
 		return nil
 	}
-	if u.platforms == nil {
-		u.platforms = map[string]uint32{}
-	}
-	u.platforms[string(id)]++
-	if u.platforms[string(id)] > q {
+	u.platforms = plus(u.platforms, string(id), 1)
+	if u.total(func(u *usage) uint32 { return u.platforms[string(id)] }) > q {
 		return rats.Errorf(rats.QuotaExceeded, "the platform has used up its %d submissions of this block", q)
 	}
 	return nil
