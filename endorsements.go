@@ -149,17 +149,35 @@ func (v *Verifier) CheckEndorsement(e rats.Endorsement, roots []rats.TrustRoot) 
 // Need names what an appraisal of one piece of evidence looks for.
 type Need = dcap.Need
 
-// Needs returns what endorsements an appraisal of ev looks for.
-func Needs(ev Evidence) ([]Need, error) {
+// Needs returns what endorsements an appraisal of ev looks for. Evidence that
+// names its platform instead of carrying its PCK certificate needs that first, as
+// [NamedPlatform] names it: given among certificates, it says the rest, and
+// without it the error is EndorsementUnavailable.
+func Needs(ev Evidence, certificates ...rats.Endorsement) ([]Need, error) {
 	p, err := ev.parse()
 	if err != nil {
 		return nil, err
 	}
-	need, err := dcap.Needs(p.quote)
+	en, err := ParseEndorsements(certificates...)
+	if err != nil {
+		return nil, err
+	}
+	need, err := dcap.Needs(p.quote, en.set().Statements()...)
 	if err != nil {
 		return nil, err
 	}
 	return []Need{need}, nil
+}
+
+// NamedPlatform returns how ev names its platform where it does not carry the
+// PCK certificate (certification data of types 1 to 3), for sources that have
+// such certificates. named is false for all other evidence.
+func NamedPlatform(ev Evidence) (name dcap.PlatformName, named bool, err error) {
+	p, err := ev.parse()
+	if err != nil {
+		return name, false, err
+	}
+	return dcap.NameOf(p.quote)
 }
 
 // Roots returns the vendors' pinned roots.

@@ -71,9 +71,11 @@ func ReplayKey(q *quote.Quote) [32]byte {
 	return sha256.Sum256(append(b, q.Signature[:32]...))
 }
 
-// Needs returns what an appraisal of q looks for. A quote that does not carry
-// its PCK certificate needs that first: EndorsementUnavailable.
-func Needs(q *quote.Quote) (Need, error) {
+// Needs returns what an appraisal of q looks for. A quote that names its platform
+// (see [NameOf]) needs the platform's PCK certificate first: it is looked for
+// among certificates, which others have checked, and EndorsementUnavailable
+// where it is missing.
+func Needs(q *quote.Quote, certificates ...*Statement) (Need, error) {
 	if q.CertificationData.Type == quote.CertPCKLeaf {
 		leaf, err := loneLeaf(q.CertificationData.Data)
 		if err != nil {
@@ -82,7 +84,9 @@ func Needs(q *quote.Quote) (Need, error) {
 		ext, err := parsePCKExtension(leaf)
 		return Need{TEE: q.TEE, FMSPC: ext.FMSPC, PCEID: ext.PCEID}, err
 	}
-	c, err := (&appraisal{q: q, set: NewSet()}).certification()
+	a := &appraisal{q: q, memo: forOnce()}
+	a.set = NewSet(a.signers(certificates)...)
+	c, err := a.certification()
 	if err != nil {
 		return Need{}, err
 	}

@@ -11,22 +11,48 @@ import (
 	"github.com/attesteer/attesteer/rats"
 )
 
-// platformID is certification data of types 1 to 3 (SGX ECDSA Quote Library
-// API A.4 table 9): it names a platform without certifying it.
+// PlatformName is how evidence names its platform where it does not carry the
+// certificate: what certification data of types 1 to 3 say (SGX ECDSA Quote
+// Library API A.4 table 9), and the id of the quoting enclave. It is comparable.
 //
 //	0  n  PPID: 16 bytes (type 1), or encrypted to 256 (2) or 384 (3)
 //	n 16  CPUSVN
 //	+  2  PCE SVN, little-endian
 //	+  2  PCE id
-type platformID struct {
-	// ppid is empty where it is encrypted: only Intel can read it then.
-	ppid   []byte
-	cpuSVN [16]byte
-	pceSVN uint16
-	pceID  [2]byte
+type PlatformName struct {
+	// QEID is the platform id that Intel's quoting enclave writes into the
+	// header's user data. Nothing is trusted of it: it is what a cache of
+	// certificates is asked by.
+	QEID [16]byte
+	// PPID is the provisioning id of 16 bytes; empty where it is encrypted: only
+	// Intel can read it then.
+	PPID string
+	// EncryptedPPID are the 384 bytes under Intel's RSA-3072 key that its service
+	// is asked by; empty in data of types 1 and 2.
+	EncryptedPPID string
+	CPUSVN        [16]byte
+	PCESVN        uint16
+	// PCEID are the two bytes as they stand in the quote.
+	PCEID [2]byte
 }
 
-func readPlatformID(d quote.CertificationData) (platformID, error) {
+// NameOf returns how a quote names its platform. named is false where it carries
+// its PCK certificate instead; the error is Malformed for data of a wrong length.
+func NameOf(q *quote.Quote) (p PlatformName, named bool, err error) {
+	d := q.CertificationData
+	switch d.Type {
+	case quote.CertPPID, quote.CertPPIDRSA2048, quote.CertPPIDRSA3072:
+	default:
+		return p, false, nil
+	}
+	if p, err = readPlatformName(d); err != nil {
+		return p, false, err
+	}
+	p.QEID = [16]byte(q.Header.UserData[:16])
+	return p, true, nil
+}
+
+func readPlatformName(d quote.CertificationData) (PlatformName, error) {
 	const rest = 16 + 2 + 2
 	var size int
 	switch d.Type {
@@ -38,23 +64,34 @@ func readPlatformID(d quote.CertificationData) (platformID, error) {
 		size = 384
 	}
 	if len(d.Data) != size+rest {
-		return platformID{}, rats.Errorf(rats.Malformed, "certification data type %d with %d bytes, not %d", d.Type, len(d.Data), size+rest)
+		return PlatformName{}, rats.Errorf(rats.Malformed, "certification data type %d with %d bytes, not %d", d.Type, len(d.Data), size+rest)
 	}
-	var p platformID
-	if d.Type == quote.CertPPID {
-		p.ppid = d.Data[:size]
+	var p PlatformName
+	switch d.Type {
+	case quote.CertPPID:
+		p.PPID = string(d.Data[:size])
+	case quote.CertPPIDRSA3072:
+		p.EncryptedPPID = string(d.Data[:size])
 	}
 	b := d.Data[size:]
-	copy(p.cpuSVN[:], b)
-	p.pceSVN = binary.LittleEndian.Uint16(b[16:])
-	copy(p.pceID[:], b[18:])
+	copy(p.CPUSVN[:], b)
+	p.PCESVN = binary.LittleEndian.Uint16(b[16:])
+	copy(p.PCEID[:], b[18:])
 	return p, nil
 }
 
+// Certifies reports whether a PCK certificate, as an endorsement, can be that of
+// the platform at the TCB that is named. It checks no signature. Where the PPID
+// is encrypted, other platforms of the same TCB have such a certificate too.
+func (p PlatformName) Certifies(e rats.Endorsement) bool {
+	s, err := Parse(e)
+	return err == nil && s.pck != nil && p.certifies(&s.pck.ext)
+}
+
 // certifies reports whether an extension can be that of the platform.
-func (p platformID) certifies(e *PCKExtension) bool {
-	return (p.ppid == nil || bytes.Equal(p.ppid, e.PPID[:])) &&
-		p.cpuSVN == e.CPUSVN && p.pceSVN == e.PCESVN && p.pceID == e.PCEID
+func (p PlatformName) certifies(e *PCKExtension) bool {
+	return (p.PPID == "" || p.PPID == string(e.PPID[:])) &&
+		p.CPUSVN == e.CPUSVN && p.PCESVN == e.PCESVN && p.PCEID == e.PCEID
 }
 
 // certification returns the PCK certificate chain of a quote: the one that it
@@ -73,7 +110,7 @@ func (a *appraisal) certification() (*chain, error) {
 		}
 		return a.adopt(leaf)
 	case quote.CertPPID, quote.CertPPIDRSA2048, quote.CertPPIDRSA3072:
-		id, err := readPlatformID(d)
+		id, err := readPlatformName(d)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +173,7 @@ func (a *appraisal) adopt(leaf *x509.Certificate) (*chain, error) {
 // encrypted several platforms can have the same TCB: the one whose key signed
 // the QE report is meant. If none did, the first that a root vouches for is
 // returned, and the signature found not to verify.
-func (a *appraisal) named(id platformID) (*chain, error) {
+func (a *appraisal) named(id PlatformName) (*chain, error) {
 	var vouched, any *chain
 	for _, s := range a.set.pckCertificates {
 		if !id.certifies(&s.pck.ext) {
@@ -172,4 +209,19 @@ func (a *appraisal) named(id platformID) (*chain, error) {
 func (a *appraisal) signedQEReport(c *chain) bool {
 	key, err := publicKey(c.pck)
 	return err == nil && a.memo.reported(c.pck.RawSubjectPublicKeyInfo, key, a.q.QEReportRaw, &a.q.QEReportSignature)
+}
+
+// signers returns those PCK certificates whose key signed the QE report, or all
+// where none did: the FMSPC must not be that of another platform of the same TCB.
+func (a *appraisal) signers(certificates []*Statement) []*Statement {
+	var out []*Statement
+	for _, s := range certificates {
+		if s.pck != nil && a.signedQEReport(s.pck) {
+			out = append(out, s)
+		}
+	}
+	if out == nil {
+		return certificates
+	}
+	return out
 }
