@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/attesteer/attesteer/rats"
+)
+
+// applicationID marks a file as this package's, in the header of the file
+// (SQLite, "Database File Format", section 1.3.14).
+const applicationID = 0x41545043 // "ATPC"
+
+// readers is how many connections read an SQLite file.
+const readers = 4
+
+// sqliteEngine is SQLite. Tables are strict: a value of another type than the
+// column's is an error, as it is in PostgreSQL.
+func sqliteEngine() engine {
+	return engine{
+		name: "SQLite",
+		ddl: func(statement string) string {
+			statement = strings.NewReplacer("BYTEA", "BLOB", "BIGINT", "INTEGER").Replace(statement)
+			if strings.HasPrefix(statement, "CREATE TABLE") {
+				statement += " STRICT"
+			}
+			return statement
+		},
+		// Transactions that write are immediate, which locks the file.
+		lock:   func(context.Context, *sql.Tx) error { return nil },
+		tables: `SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'pccs\_%' ESCAPE '\' ORDER BY name`,
+	}
+}
+
+// openSQLite opens the file that dsn names, after a look at whose it is. A file
+// that is made can be read by its owner alone, and so can what SQLite puts
+// beside it.
+func openSQLite(ctx context.Context, dsn string) (*Store, error) {
+	path, err := SQLitePath(dsn)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{engine: sqliteEngine(), place: path}
+	if err := s.claim(ctx, path); err != nil {
+		return nil, err
+	}
+	// Every transaction reaches the disk before it is acknowledged: FULL
+	// (SQLite, "Write-Ahead Logging", section 3.2).
+	pragmas := []string{"busy_timeout(10000)", "cache_size(-1024)", "cell_size_check(ON)", "journal_mode(WAL)",
+		"synchronous(FULL)", "trusted_schema(OFF)"}
+	if s.write, err = sqliteFile(path, url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}); err != nil {
+		return nil, s.fault(err)
+	}
+	s.write.SetMaxOpenConns(1)
+	if s.read, err = sqliteFile(path, url.Values{"_pragma": append(pragmas, "query_only(ON)")}); err != nil {
+		return nil, errors.Join(s.fault(err), s.write.Close())
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	return s, nil
+}
+
+// sqliteFile returns a handle on a file. Nothing is opened yet.
+func sqliteFile(path string, query url.Values) (*sql.DB, error) {
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	return sql.Open("sqlite", dsn.String())
+}
+
+// claim makes sure that path is a file of this package's: it makes and marks
+// one where there is none, and refuses others without a byte changed.
+func (s *Store) claim(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			return s.claim(ctx, path) // another process was faster
+		}
+		if err != nil {
+			return rats.Errorf(rats.Internal, "store: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return rats.Errorf(rats.Internal, "store: %w", err)
+		}
+		return s.mark(ctx, path)
+	case err != nil:
+		return rats.Errorf(rats.Internal, "store: %w", err)
+	case !info.Mode().IsRegular():
+		return rats.Errorf(rats.Malformed, "store: %s is no file", path)
+	case info.Size() == 0:
+		return s.mark(ctx, path)
+	}
+	// Immutable: neither locks nor a journal, so that a file of somebody else's
+	// stays as it is, and the mark is in the file since its first transaction.
+	db, err := sqliteFile(path, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+	if err != nil {
+		return s.fault(err)
+	}
+	defer db.Close() //nolint:errcheck // nothing was written
+	var id int64
+	if err := db.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&id); err != nil {
+		return s.fault(err)
+	}
+	if id != applicationID {
+		return rats.Errorf(rats.Malformed, "store: %s is a database of another program", path)
+	}
+	return nil
+}
+
+// mark marks an empty file, in a transaction of its own and before the file is
+// switched to write-ahead logging.
+func (s *Store) mark(ctx context.Context, path string) error {
+	db, err := sqliteFile(path, url.Values{"_pragma": {"busy_timeout(10000)"}})
+	if err != nil {
+		return s.fault(err)
+	}
+	_, err = db.ExecContext(ctx, `PRAGMA application_id = `+strconv.Itoa(applicationID))
+	return s.fault(errors.Join(err, db.Close()))
+}
