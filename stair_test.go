@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"rats":               0,
 	"quote":              1,
 	"openenclave":        1,
+	"evcert":             1,
 	"secretfile":         1,
 	"dcap":               2,
 	"epid":               2,
@@ -57,7 +58,7 @@ var floors = map[string]int{
 const serviceFloor = 6
 
 // browser are the packages that must run in a reader's browser.
-var browser = []string{"rats", "quote", "openenclave", "dcap", "", "record", "tree", "proof"}
+var browser = []string{"rats", "quote", "openenclave", "evcert", "dcap", "", "record", "tree", "proof"}
 
 // network are the packages below the services that may reach it.
 var network = []string{"endorse", "endorse/pcstest", "client"}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evcert
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"slices"
+
+	"github.com/attesteer/attesteer/rats"
+)
+
+// MaxSize is how many bytes a certificate may have, in DER. A quote with its
+// chain takes about 5,000 of them, and one within JSON within another twice that.
+const MaxSize = 128 << 10
+
+// Certificate is a certificate that carries evidence.
+type Certificate struct {
+	// Key is the SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7).
+	Key []byte
+	// SelfSigned says that the certificate's signature is by its own key, and
+	// verified. One that another key signed was not verified here: whose it is
+	// is for those to judge who know that issuer.
+	SelfSigned bool
+	// Evidence is what was found, the kind with the strongest binding first. There
+	// is at least one.
+	Evidence []Evidence
+}
+
+// Is reports whether raw looks like a certificate: PEM that says so, or DER of
+// the outline that one has (RFC 5280 section 4.1).
+func Is(raw []byte) bool {
+	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("-----BEGIN CERTIFICATE-----")) {
+		return true
+	}
+	var outer struct {
+		TBS       asn1.RawValue
+		Algorithm asn1.RawValue
+		Signature asn1.BitString
+	}
+	if len(raw) < 2 || raw[0] != 0x30 || len(raw) > MaxSize {
+		return false
+	}
+	rest, err := asn1.Unmarshal(raw, &outer)
+	return err == nil && len(rest) == 0 && outer.TBS.Tag == asn1.TagSequence && outer.Algorithm.Tag == asn1.TagSequence
+}
+
+// Parse reads a certificate, in DER or as the first of a PEM file, and finds the
+// evidence in it. A certificate without evidence, or with evidence of a kind that
+// is not read here, is Malformed or Unsupported; one whose own signature does not
+// verify is BadSignature.
+func Parse(raw []byte) (*Certificate, error) {
+	der, err := leafOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, rats.Errorf(rats.Malformed, "the certificate: %w", err)
+	}
+	out := &Certificate{Key: cert.RawSubjectPublicKeyInfo}
+	if bytes.Equal(cert.RawIssuer, cert.RawSubject) {
+		// RFC 5280 section 4.1.1.3. Such certificates are no CAs, which
+		// CheckSignatureFrom would ask for.
+		if err := cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature); err != nil {
+			return nil, rats.Errorf(rats.BadSignature, "the certificate is not signed by its own key, though it names itself as its issuer: %w", err)
+		}
+		out.SelfSigned = true
+	}
+	if out.Evidence, err = find(cert); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// leafOf returns the certificate in DER. In PEM the first one counts, as in TLS
+// (RFC 8446 section 4.4.2).
+func leafOf(raw []byte) ([]byte, error) {
+	der := raw
+	if !bytes.HasPrefix(raw, []byte{0x30}) {
+		block, _ := pem.Decode(bytes.TrimLeft(raw, " \t\r\n"))
+		if block == nil || block.Type != "CERTIFICATE" {
+			return nil, rats.Errorf(rats.Malformed, "the PEM does not begin with a certificate")
+		}
+		der = block.Bytes
+	}
+	if len(der) > MaxSize {
+		return nil, rats.Errorf(rats.TooLarge, "the certificate has %d bytes, of which %d are read", len(der), MaxSize)
+	}
+	return der, nil
+}
+
+// find returns the evidence in a certificate, the kind with the strongest
+// binding first.
+func find(cert *x509.Certificate) ([]Evidence, error) {
+	var out []Evidence
+	var unread error
+	for _, x := range cert.Extensions {
+		e, err := open(x.Id.String(), x.Value)
+		switch {
+		case err != nil && rats.KindOf(err) == rats.Unsupported:
+			// Evidence of another kind may stand beside it.
+			unread = err
+		case err != nil:
+			return nil, err
+		case e != nil:
+			out = append(out, *e)
+		}
+	}
+	if len(out) == 0 && unread != nil {
+		return nil, unread
+	}
+	if len(out) == 0 {
+		return nil, rats.Errorf(rats.Malformed, "the certificate of %q carries no evidence of a kind known here", cert.Subject)
+	}
+	slices.SortStableFunc(out, func(a, b Evidence) int { return int(a.Kind) - int(b.Kind) })
+	return out, nil
+}
