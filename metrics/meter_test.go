@@ -46,8 +46,30 @@ func full() *metrics.Meter {
 				return metrics.Tokens{States: map[string]int{"active": 2}, Bytes: 512}, true
 			},
 			Conditions: func() ([]string, bool) { return []string{"disk_low"}, true },
+			Cache: func() metrics.Cache {
+				return metrics.Cache{
+					Routes:      []metrics.Route{{Name: "sgx/v4/tcb", Status: map[string]uint64{"2xx": 5}, Held: 4, Made: 1}},
+					StaleServed: 1,
+					Artefacts:   []metrics.Artefact{{Kind: "tcb_info", TEE: rats.SGX, Scope: "00606a000000", Update: "early", Version: 4, Left: -36 * time.Hour}},
+				}
+			},
 		},
 	})
+}
+
+func TestWhatACacheKeepsIsShownInDays(t *testing.T) {
+	got := scraped(t, full())
+	for _, line := range []string{
+		`attesteer_pccs_artefact_expires_in_days{kind="tcb_info",scope="00606a000000",tee="sgx",update="early",version="v4"} -1.5`,
+		`attesteer_pccs_requests_total{path="sgx/v4/tcb",status="2xx"} 5`,
+		`attesteer_pccs_reads_total{from="memory",path="sgx/v4/tcb"} 4`,
+		`attesteer_pccs_reads_total{from="store",path="sgx/v4/tcb"} 1`,
+		`attesteer_pccs_stale_served_total 1`,
+	} {
+		if !strings.Contains(got, "\n"+line+"\n") {
+			t.Errorf("there is no %s", line)
+		}
+	}
 }
 
 // exercise has one of everything happen.

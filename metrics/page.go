@@ -51,5 +51,8 @@ func values() []value {
 		{"`service`", "the hosts given by `--endorsements`"},
 		{"`scope`, `number`", "what an endorsement is about, such as an FMSPC, and its TCB evaluation data number; the scope of PCK certificates is left out"},
 		{"`code`", list(Conditions()...)},
+		{"`path`", "a PCCS's, as in `sgx/v4/tcb`; `other` for what there is not"},
+		{"`from`", list("memory", "store")},
+		{"`kind`, `update` of an artefact", "as a PCCS keeps it, such as `tcb_info` and `early`"},
 	}
 }

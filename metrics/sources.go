@@ -25,6 +25,8 @@ type Sources struct {
 	// Conditions returns the codes of what is the matter, and whether the node
 	// takes calls all the same.
 	Conditions func() (codes []string, ready bool)
+	// Cache is for a PCCS, which has little of what a node has.
+	Cache func() Cache
 }
 
 // Ledger is where the ledger stands.
@@ -80,6 +82,7 @@ func (s scrape) Describe(out chan<- *prometheus.Desc) {
 		ready, condition, endorsements, endorsementAge, endorsementExpires, endorsementSoonest, serviceUp,
 		ledgerHeight, ledgerTime, ledgerLag, ledgerBlockAge, ledgerEvents, ledgerCatching, ledgerValidators, misbehaviour,
 		ledgerPeers, poolCount, poolBytes, indexLag, indexBytes, homeFree, homeTotal, certExpiry, tokenCount, tokenBytes,
+		cacheRequests, cacheReads, cacheStale, cacheDays,
 	} {
 		out <- descOf(name)
 	}
@@ -119,6 +122,9 @@ func (s scrape) Collect(out chan<- prometheus.Metric) {
 	}
 	if s.from.Conditions != nil {
 		to.conditions(s.from.Conditions())
+	}
+	if s.from.Cache != nil {
+		to.cache(s.from.Cache())
 	}
 	s.from.process(to)
 }

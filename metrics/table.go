@@ -70,6 +70,11 @@ const (
 	tokenBytes = "attesteer_token_store_bytes" //nolint:gosec // a metric's name, no credential
 	ready      = "attesteer_ready"
 	condition  = "attesteer_condition"
+
+	cacheRequests = "attesteer_pccs_requests_total"
+	cacheReads    = "attesteer_pccs_reads_total"
+	cacheStale    = "attesteer_pccs_stale_served_total"
+	cacheDays     = "attesteer_pccs_artefact_expires_in_days"
 )
 
 // Table returns every metric of this package, in the order of the page. Those
@@ -121,6 +126,11 @@ func Table() []Description {
 		{certExpiry, Gauge, "End of the TLS certificate that is served, in Unix time; absent without TLS.", nil},
 		{tokenCount, Gauge, "Tokens in the home by state.", []string{"state"}},
 		{tokenBytes, Gauge, "Size of the list of tokens.", nil},
+
+		{cacheRequests, Counter, "Of a PCCS: requests answered, by path and class of status.", []string{"path", "status"}},
+		{cacheReads, Counter, "Of a PCCS: reads answered from memory, and those for which its store or an upstream was asked.", []string{"path", "from"}},
+		{cacheStale, Counter, "Of a PCCS: answers that were past their next update.", nil},
+		{cacheDays, Gauge, "Of a PCCS: days until an artefact's next update; negative once it is past.", []string{"kind", "tee", "scope", "update", "version"}},
 	}
 }
 
