@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"proof":              5,
 	"client":             5,
 	"pccs/clienttool":    5,
+	"pccs/qcnltest":      5,
 	"pccs/store":         5,
 	"token":              5,
 	"certificate":        5,
@@ -61,7 +62,7 @@ const serviceFloor = 6
 var browser = []string{"rats", "quote", "openenclave", "evcert", "dcap", "", "record", "tree", "proof"}
 
 // network are the packages below the services that may reach it.
-var network = []string{"endorse", "endorse/pcstest", "client"}
+var network = []string{"endorse", "endorse/pcstest", "client", "pccs/qcnltest"}
 
 // confined are foreign modules that only the named packages may import; an
 // empty list means that only tests may.
@@ -76,6 +77,7 @@ var confined = map[string][]string{
 	"pgregory.net/rapid":                  nil,
 	modulePath + "/simtee":                {"cmd/attesteer", "reliability"},
 	modulePath + "/endorse/pcstest":       nil,
+	modulePath + "/pccs/qcnltest":         nil,
 	"github.com/spf13/cobra":              {"cmd/attesteer"},
 	"github.com/danielgtaylor/huma":       {"gateway"},
 	"github.com/creachadair/jrpc2":        {"gateway", "client"},
