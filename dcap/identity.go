@@ -8,8 +8,8 @@ import (
 	"github.com/attesteer/attesteer/rats"
 )
 
-// Identity is Intel's word on one of its enclaves: QE, TD_QE or QVE (PCS API
-// v4 3.6, version 2).
+// Identity is Intel's word on one of its enclaves: QE, TD_QE, QVE or QAE (PCS
+// API v4 3.6, version 2).
 type Identity struct {
 	ID                   string
 	Issued, NextUpdate   time.Time
@@ -38,6 +38,8 @@ func parseIdentity(inner value) (*Identity, error) {
 		id.ID = "TD_QE"
 	case "QVE":
 		id.ID = "QVE"
+	case "QAE":
+		id.ID = "QAE"
 	default:
 		o.fail("id %s is not an enclave of Intel's", excerpt(name))
 	}
