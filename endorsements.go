@@ -162,11 +162,7 @@ func Needs(ev Evidence, certificates ...rats.Endorsement) ([]Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	need, err := dcap.Needs(p.quote, en.set().Statements()...)
-	if err != nil {
-		return nil, err
-	}
-	return []Need{need}, nil
+	return p.body.needs(en)
 }
 
 // NamedPlatform returns how ev names its platform where it does not carry the
@@ -177,7 +173,7 @@ func NamedPlatform(ev Evidence) (name dcap.PlatformName, named bool, err error) 
 	if err != nil {
 		return name, false, err
 	}
-	return dcap.NameOf(p.quote)
+	return p.body.platform()
 }
 
 // Roots returns the vendors' pinned roots.

@@ -8,8 +8,6 @@ import (
 	"encoding/hex"
 	"unicode/utf8"
 
-	"github.com/attesteer/attesteer/openenclave"
-	"github.com/attesteer/attesteer/quote"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -63,36 +61,4 @@ func Decode(data []byte) ([]byte, error) {
 
 func consistsOf(text []byte, alphabet string) bool {
 	return len(bytes.Trim(text, alphabet)) == 0
-}
-
-// parsed is evidence taken apart: a quote, and the envelope it came in.
-type parsed struct {
-	format rats.Format
-	quote  *quote.Quote
-}
-
-// parse recognises and reads evidence.
-func (ev Evidence) parse() (*parsed, error) {
-	p := &parsed{}
-	inner, err := ev.Raw, error(nil)
-	switch {
-	case openenclave.IsReport(ev.Raw):
-		p.format = rats.OEReport
-		if inner, err = openenclave.ParseReport(ev.Raw); err != nil {
-			return nil, err
-		}
-	case !isQuote(ev.Raw):
-		_, err = Recognise(ev.Raw)
-		return nil, err
-	}
-	if p.quote, err = quote.ParseShared(inner); err != nil {
-		return nil, err
-	}
-	if p.format == "" {
-		p.format = p.quote.Format()
-	}
-	if ev.Format != "" && ev.Format != p.format {
-		return nil, rats.Errorf(rats.Malformed, "the evidence is %s, not %s", p.format, ev.Format)
-	}
-	return p, nil
 }

@@ -3,7 +3,6 @@
 package attesteer
 
 import (
-	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -16,6 +15,8 @@ type Inspection struct {
 	Verified bool        `json:"verified"` // always false
 	TEE      rats.TEE    `json:"tee"`
 	Format   rats.Format `json:"format"`
+	// Envelope lists the formats of all layers, outermost first.
+	Envelope []rats.Format `json:"envelope"`
 	// Version is the quote's.
 	Version     uint16         `json:"version"`
 	Fingerprint Hex            `json:"fingerprint"`
@@ -38,16 +39,12 @@ func Inspect(ev Evidence) (*Inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := p.quote
+	var r Result
+	p.body.describe(&r)
 	in := &Inspection{
-		Schema: InspectionSchema, TEE: q.TEE, Format: p.format, Version: q.Header.Version,
-		Fingerprint: fingerprint(q), ReportData: q.ReportData(), BuildMode: buildMode(q),
-		Measurement:           measure(q),
-		CertificationDataType: q.CertificationData.Type, TrailingBytes: len(q.Trailing),
+		Schema: InspectionSchema, TEE: r.TEE, Format: p.format(), Envelope: p.formats(),
+		Fingerprint: r.Fingerprint, ReportData: r.ReportData, BuildMode: r.BuildMode, Measurement: r.Measurement,
 	}
-	// A chain that does not parse says nothing; verifying says why.
-	if need, err := dcap.Needs(q); err == nil {
-		in.FMSPC, in.PCEID = need.FMSPC[:], need.PCEID[:]
-	}
+	p.body.inspect(in)
 	return in, nil
 }

@@ -53,7 +53,7 @@ func hold(name, spec string, judged bool, judge func() (note string, err *rats.E
 }
 
 // judge holds the facts against the policy.
-func (p Policy) judge(r *Result, a *dcap.Appraisal) []demand {
+func (p Policy) judge(r *Result, j verdict) []demand {
 	const (
 		pcs = "PCS API v4, "
 		sdm = "Intel SDM vol. 3D, "
@@ -64,7 +64,7 @@ func (p Policy) judge(r *Result, a *dcap.Appraisal) []demand {
 		const module = "Intel TDX Module Architecture Specification, "
 		debug, attributes = module+"ATTRIBUTES.TUD", module+"ATTRIBUTES, XFAM"
 	}
-	t := a.TCB
+	t := j.tcb
 	return []demand{
 		hold(checkRuntimeData, "RFC 9334 10", p.RuntimeData != nil, func() (string, *rats.Error) { return "", p.bind(r) }),
 		hold(checkReportData, "RFC 9334 10", p.ReportData != nil, func() (string, *rats.Error) { return "", p.reported(r) }),
@@ -77,8 +77,8 @@ func (p Policy) judge(r *Result, a *dcap.Appraisal) []demand {
 		hold(checkDebug, debug, true, func() (string, *rats.Error) { return "", p.acceptBuild(r) }),
 		hold(checkMeasurement, "RFC 9334 8.3", p.ReferenceValues != nil, func() (string, *rats.Error) { return p.recognise(r) }),
 		hold(checkAttributes, attributes, p.demandsBits(), func() (string, *rats.Error) { return "", p.acceptBits(r) }),
-		hold(checkPlatform, pck, a.Extension != nil && p.Platform.demanded(),
-			func() (string, *rats.Error) { return "", p.Platform.accept(a.Extension, a.Issuer) }),
+		hold(checkPlatform, pck, j.extension != nil && p.Platform.demanded(),
+			func() (string, *rats.Error) { return "", p.Platform.accept(j.extension, j.issuer) }),
 	}
 }
 

@@ -6,25 +6,34 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"github.com/attesteer/attesteer/openenclave"
 	"github.com/attesteer/attesteer/quote"
 	"github.com/attesteer/attesteer/rats"
 )
 
-// Recognise returns the format of evidence by its first bytes; it does not read
-// the rest. What is recognised but not verified here is Unsupported, and comes
-// with its format; what is no evidence is Malformed, and the error says what it
-// looks like.
+// Recognise returns the format of evidence, that of its outermost envelope, by
+// its content; what lies inside is not read. What is recognised but not verified
+// here is Unsupported; what is no evidence is Malformed, and the error says what
+// it looks like.
 func Recognise(raw []byte) (rats.Format, error) {
+	e, err := open(raw)
+	if err != nil {
+		return "", err
+	}
+	if e != nil {
+		return e.format, nil
+	}
+	return recogniseBody(raw)
+}
+
+// recogniseBody is Recognise of what is in no envelope.
+func recogniseBody(raw []byte) (rats.Format, error) {
 	switch {
 	case len(raw) == 0:
 		return "", rats.Errorf(rats.Malformed, "the evidence is empty")
-	case openenclave.IsReport(raw):
-		return rats.OEReport, nil
 	case isQuote(raw):
 		return recogniseQuote(raw)
 	case isOEEvidence(raw):
-		return rats.OEEvidence, rats.Errorf(rats.Unsupported, "Open Enclave evidence with a version 3 header is not verified yet")
+		return "", rats.Errorf(rats.Unsupported, "Open Enclave evidence with a version 3 header is not verified yet")
 	default:
 		return "", rats.Errorf(rats.Malformed, "%s is no evidence of a kind known here", guess(raw))
 	}

@@ -23,6 +23,9 @@ type Result struct {
 	Kind   rats.Kind   `json:"kind"`
 	TEE    rats.TEE    `json:"tee"`
 	Format rats.Format `json:"format"`
+	// Envelope lists the formats of all layers, outermost first: Format is the
+	// first of them.
+	Envelope []rats.Format `json:"envelope"`
 	// TrustRoot says whose word the result rests on; null until a chain is verified.
 	TrustRoot  *string   `json:"trust_root"`
 	VerifiedAt time.Time `json:"verified_at"`
@@ -45,9 +48,16 @@ type Result struct {
 	Checks []rats.Check `json:"checks"`
 	// RuntimeData is what was found to hash to the report data, null if none was given.
 	RuntimeData *Hex `json:"runtime_data"`
+	// CustomClaims are what the enclave says beside its measurement, in the order
+	// in which it says it. The report data are their hash.
+	CustomClaims []CustomClaim `json:"custom_claims"`
 
 	// Subject is the raw report data, 64 bytes; a ledger derives a record's id from it.
 	Subject []byte `json:"-"`
+	// Block is what the custom claim [BlockClaim] says, nil without one, and
+	// SubjectWithoutBlock is what Subject would be if that claim were left out.
+	Block               []byte `json:"-"`
+	SubjectWithoutBlock []byte `json:"-"`
 	// ReplayKey is SHA-256 over the attestation key, the signed bytes and r of
 	// the innermost signature: it names this piece of evidence whatever
 	// envelope, padding or equivalent signature it arrives in.

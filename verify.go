@@ -37,19 +37,18 @@ func (v *Verifier) Verify(ev Evidence, en *Endorsements, p Policy, at time.Time)
 	if err != nil {
 		return nil, err
 	}
-	at = at.UTC()
-	a := dcap.Appraise(in.quote, en.set(), dcap.Options{
-		Roots: p.Roots, EvaluationNumber: p.EvaluationNumber, Facts: v.facts,
-	}, at)
-	r := describe(in, a, at)
-	rejection := a.Err
-	for _, c := range p.judge(r, a) {
+	r := &Result{Schema: ResultSchema, Format: in.format(), Envelope: in.formats(), VerifiedAt: at.UTC(), CustomClaims: []CustomClaim{}}
+	in.body.describe(r)
+	judged := in.body.appraise(r, v, en, p)
+	rejection := judged.bound(r, in)
+	decided := rejection
+	for _, c := range p.judge(r, judged) {
 		r.Checks = append(r.Checks, c.Check)
 		if c.err != nil && rejection == nil {
 			rejection = c.err.In(c.Name, c.Spec)
 		}
 	}
-	r.Tier = tier(a.TCB, r.BuildMode, a.Err)
+	r.Tier = tier(judged.tcb, r.BuildMode, decided)
 	if rejection != nil {
 		r.Kind = rejection.Kind
 		return r, rejection
@@ -58,34 +57,28 @@ func (v *Verifier) Verify(ev Evidence, en *Endorsements, p Policy, at time.Time)
 	return r, nil
 }
 
-// describe fills a result with what was established, whatever the policy.
-func describe(in *parsed, a *dcap.Appraisal, at time.Time) *Result {
-	q := in.quote
-	r := &Result{
-		Schema: ResultSchema, TEE: q.TEE, Format: in.format, VerifiedAt: at,
-		Fingerprint: fingerprint(q), ReportData: q.ReportData(), BuildMode: buildMode(q),
-		Measurement:  measure(q),
-		Endorsements: make([]UsedEndorsement, len(a.Used)), Checks: a.Checks,
-		Subject: q.ReportData(), ReplayKey: dcap.ReplayKey(q), Platform: a.PCKSerial,
+// bound puts the checks of the envelopes after those of the evidence itself, and
+// returns the first of all that failed. What the envelopes carry counts if they
+// all hold.
+func (j verdict) bound(r *Result, in *parsed) *rats.Error {
+	var failure *rats.Error
+	var checks []rats.Check
+	for _, c := range in.bind() {
+		checks = append(checks, c.Check)
+		if c.err != nil && failure == nil {
+			failure = c.err.In(c.Name, c.Spec)
+		}
 	}
-	if a.Root != "" {
-		root := a.Root
-		r.TrustRoot = &root
-		r.PCK = pckOf(a)
+	if failure == nil {
+		in.contents(r)
 	}
-	used(r.Endorsements, a)
-	if a.Inputs != nil {
-		r.Inputs = &Inputs{DCAP: a.Inputs, BuildMode: r.BuildMode}
+	first := j.err
+	earlier := func(c rats.Check) bool { return first != nil && c.Name == first.Check }
+	if failure != nil && !slices.ContainsFunc(r.Checks[:j.own], earlier) {
+		first = failure
 	}
-	r.Forecast = a.Forecast
-	if !a.ValidUntil.IsZero() {
-		from, until := a.ValidFrom, a.ValidUntil
-		r.ValidFrom, r.ValidUntil = &from, &until
-	}
-	if a.TCB != nil {
-		r.TCB = tcbOf(a)
-	}
-	return r
+	r.Checks = slices.Insert(r.Checks, j.own, checks...)
+	return first
 }
 
 // used names the endorsements that an appraisal rests on.

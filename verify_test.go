@@ -50,14 +50,17 @@ func TestTheSeedQuoteIsGenuineOutOfDateAndADebugBuild(t *testing.T) {
 }
 
 // TestTheEnvelopeMakesNoDifference: an Open Enclave report and the quote in it
-// give one result but for the name of the format.
+// give one result but for the names of the formats.
 func TestTheEnvelopeMakesNoDifference(t *testing.T) {
 	a, _ := verify(t, seed(t, "quote.bin"), everything(t), lenient(), midsummer)
 	b, _ := verify(t, seed(t, "oe_report.bin"), everything(t), lenient(), midsummer)
 	if a.ReplayKey != b.ReplayKey || !bytes.Equal(a.Platform, b.Platform) {
 		t.Error("replay key or platform differ")
 	}
-	b.Format = a.Format
+	if want := []rats.Format{rats.OEReport, rats.SGXQuoteV3}; !slices.Equal(b.Envelope, want) || b.Format != want[0] {
+		t.Errorf("%s in %v", b.Format, b.Envelope)
+	}
+	b.Format, b.Envelope = a.Format, a.Envelope
 	if x, y := marshal(t, a), marshal(t, b); x != y {
 		t.Errorf("%s\n%s", x, y)
 	}
@@ -83,7 +86,7 @@ func TestTheResultReadsAsTheContractSays(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	const want = "accepted build_mode checks endorsements fingerprint format kind measurement pck report_data runtime_data " +
+	const want = "accepted build_mode checks custom_claims endorsements envelope fingerprint format kind measurement pck report_data runtime_data " +
 		"schema tcb tee tier trust_root valid_from valid_until verified_at"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("members %s", got)

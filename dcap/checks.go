@@ -23,6 +23,10 @@ const (
 	checkModule      = "tdx_module"
 )
 
+// OwnChecks is how many checks, from the first on, are of the evidence itself:
+// its form, signatures and chain. The others hold it against endorsements.
+const OwnChecks = 6
+
 // clauses maps each check to the clause that demands it, in order.
 func clauses() [13]rats.Check {
 	const qvl = "SGX DCAP QVL "
