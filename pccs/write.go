@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pccs
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/attesteer/attesteer/pccs/store"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// Headers that carry tokens, as Go names them.
+const (
+	userToken  = "User-Token"
+	adminToken = "Admin-Token"
+)
+
+// allowed holds a call against tokens. A body that is too large is refused before:
+// nobody reads it.
+func (c *call) allowed(name string, tokens TokenHashes) bool {
+	if c.r.ContentLength > c.cfg.MaxBody {
+		c.w.Header()["Connection"] = []string{"close"}
+		c.refuse(refuse(http.StatusRequestEntityTooLarge, rats.TooLarge, "body: over %d bytes", c.cfg.MaxBody))
+		return false
+	}
+	given := c.r.Header[name]
+	if len(given) != 1 || !tokens.match(given[0]) {
+		c.w.Header()["Connection"] = []string{"close"} // its body is not read
+		c.refuse(refuse(http.StatusUnauthorized, rats.Unauthorized, "%s: no such token", strings.ToLower(name)))
+		return false
+	}
+	return true
+}
+
+// body reads what was sent, within the bounds of size and time.
+func (c *call) body() ([]byte, error) {
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(bodyTime)) // one that knows no deadlines is a test's
+	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.cfg.MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, refuse(http.StatusRequestEntityTooLarge, rats.TooLarge, "body: over %d bytes", c.cfg.MaxBody)
+	case err != nil:
+		return nil, refuse(http.StatusBadRequest, rats.Malformed, "body: it ended early")
+	}
+	return b, nil
+}
+
+// register is POST platforms.
+func (c *call) register() {
+	if !c.allowed(userToken, c.cfg.User) {
+		return
+	}
+	update := store.Standard
+	if c.query.has(paramUpdate) {
+		update = strings.ToLower(c.query.get(paramUpdate))
+	}
+	if !slices.Contains([]string{UpdateStandard, UpdateEarly, UpdateAll}, update) {
+		c.refuse(bad("update", "standard, early or all is needed"))
+		return
+	}
+	b, err := c.body()
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	registration, err := readRegistration(b)
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	c.allow(readTime + answerTime)
+	if err := c.service.Register(c.r.Context(), registration, update); err != nil {
+		c.refuse(err)
+		return
+	}
+	c.held.forget()
+	c.say(http.StatusOK)
+}
+
+// readRegistration reads what a platform says of itself. What it sends beside a
+// manifest says nothing: Intel's service goes by the manifest alone.
+func readRegistration(b []byte) (Registration, error) {
+	var out Registration
+	sent, err := members(b)
+	if err != nil {
+		return out, err
+	}
+	texts := make(map[string]string)
+	for _, name := range []string{"qe_id", "pce_id", "cpu_svn", "pce_svn", "enc_ppid", "platform_manifest"} {
+		text, err := textOf(sent, name)
+		if err != nil {
+			return out, err
+		}
+		texts[name] = text
+	}
+	if n := len(texts["qe_id"]); n == 0 || n > maxQEID {
+		return out, bad("qe_id", "1 to 260 characters are needed")
+	}
+	if !isHex(texts["pce_id"], pceIDDigits) {
+		return out, bad("pce_id", "4 hex digits are needed")
+	}
+	out.QEID, out.PCEID = strings.ToUpper(texts["qe_id"]), strings.ToUpper(texts["pce_id"])
+	manifest := texts["platform_manifest"]
+	for name, digits := range map[string]int{"cpu_svn": cpuSVNDigits, "pce_svn": pceSVNDigits, "enc_ppid": encryptedPPIDDigits} {
+		if text := texts[name]; !isHex(text, digits) && (manifest == "" || text != "") {
+			return out, bad(name, strconv.Itoa(digits)+" hex digits are needed")
+		}
+	}
+	if manifest != "" {
+		if out.Manifest, err = hex.DecodeString(manifest); err != nil {
+			return out, bad("platform_manifest", "hex digits are needed")
+		}
+		return out, nil
+	}
+	out.CPUSVN, out.PCESVN = strings.ToUpper(texts["cpu_svn"]), strings.ToUpper(texts["pce_svn"])
+	out.EncryptedPPID, err = hex.DecodeString(texts["enc_ppid"])
+	return out, err
+}
+
+// members returns the members of a JSON object, whose names are told apart by case.
+func members(b []byte) (map[string]json.RawMessage, error) {
+	var out map[string]json.RawMessage
+	if err := json.Unmarshal(b, &out); err != nil || out == nil {
+		return nil, refuse(http.StatusBadRequest, rats.Malformed, "body: a JSON object is needed")
+	}
+	return out, nil
+}
+
+// textOf returns a member that is a string; empty for one that is null or absent.
+func textOf(sent map[string]json.RawMessage, name string) (string, error) {
+	var text string
+	if value, ok := sent[name]; ok && json.Unmarshal(value, &text) != nil {
+		return "", bad(name, "a string is needed")
+	}
+	return text, nil
+}
