@@ -39,6 +39,8 @@ type PCS struct {
 	retired    map[uint32]bool
 	faults     []placed
 	calls      []string
+	machines   []Machine
+	fmspcs     []byte
 }
 
 // Fault is something wrong with the service: it answers instead of what it is
@@ -135,11 +137,14 @@ func (p *PCS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer serves as if nothing were wrong.
 func (p *PCS) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Request-ID", "00112233445566778899aabbccddeeff")
+	if p.platforms(w, r) {
+		return
+	}
 	if r.Method != http.MethodGet {
 		p.fail(w, http.StatusMethodNotAllowed)
 		return
 	}
-	if key, sent := r.Header["Ocp-Apim-Subscription-Key"]; sent && (p.Key == "" || key[0] != p.Key) {
+	if !p.admits(r) {
 		p.fail(w, http.StatusUnauthorized)
 		return
 	}
@@ -169,8 +174,14 @@ func (p *PCS) document(w http.ResponseWriter, q url.Values, tee rats.TEE, versio
 			header = "SGX-TCB-Info-Issuer-Chain"
 		}
 		p.evaluated(w, q, header, rats.EndorsementKey{Kind: rats.TCBInfo, TEE: tee, Scope: hex.EncodeToString(fmspc)})
+	case name == "qe/identity" && tee == rats.TDX:
+		p.identity(w, q, "TD_QE")
 	case name == "qe/identity":
-		p.evaluated(w, q, "SGX-Enclave-Identity-Issuer-Chain", rats.EndorsementKey{Kind: rats.QEIdentity, TEE: tee})
+		p.identity(w, q, "QE")
+	case name == "qve/identity" && tee == rats.SGX:
+		p.identity(w, q, "QVE")
+	case name == "qae/identity" && tee == rats.SGX && !p.PCCS:
+		p.identity(w, q, "QAE")
 	case name == "tcbevaluationdatanumbers" && version == "v4" && !p.PCCS:
 		key := rats.EndorsementKey{Kind: rats.EvaluationNumbers, TEE: tee}
 		p.statement(w, "TCB-Evaluation-Data-Numbers-Issuer-Chain", p.matching(key))
