@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pccs
+
+import (
+	"strconv"
+
+	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/pccs/store"
+	"github.com/attesteer/attesteer/rats"
+)
+
+// FolderOptions say as what endorsements that come without a service's word on
+// them are kept.
+type FolderOptions struct {
+	// Update is under which name TCB info and identities are kept: standard,
+	// early, or empty. Empty keeps each under its evaluation number, and as the
+	// standard one those of Number.
+	Update string
+	// Number is the evaluation that is the standard one; zero stands for the
+	// highest that TCB info and identities of a TEE share, as for every source
+	// that does not say which it is.
+	Number uint32
+	// Roots are certificates of roots in DER, to complete chains; nil stands for
+	// Intel's.
+	Roots [][]byte
+}
+
+// FromEndorsements returns endorsements as a store keeps them: of each the one
+// that was issued last. Nothing is verified: see [Service.PutBatch]. What has no
+// place in a store is refused, PCK certificates among it, which do not say of
+// which QE id their platform is.
+func FromEndorsements(items []rats.Endorsement, opt FolderOptions) (store.Batch, []RefusedItem) {
+	if opt.Roots == nil {
+		opt.Roots = [][]byte{IntelRootCertificate()}
+	}
+	in := foldering{opt: opt, newest: make(map[store.Key]*dcap.Statement)}
+	var statements []*dcap.Statement
+	for _, e := range items {
+		s, err := dcap.Parse(e)
+		if err != nil {
+			in.refuse(string(e.Kind), err)
+			continue
+		}
+		statements = append(statements, s)
+	}
+	standard := sharedNumbers(statements)
+	for _, s := range statements {
+		in.place(s, standard[s.Key().TEE])
+	}
+	var batch store.Batch
+	for _, k := range in.order {
+		e := in.newest[k].Endorsement()
+		chain, err := ServedChain(e.Issuers, opt.Roots...)
+		if err != nil {
+			in.refuse(k.String(), err)
+			continue
+		}
+		batch.Artefacts = append(batch.Artefacts, store.Artefact{Key: k, Body: e.Body, Chain: chain})
+	}
+	return batch, in.refused
+}
+
+// foldering finds the places of statements.
+type foldering struct {
+	opt     FolderOptions
+	newest  map[store.Key]*dcap.Statement
+	order   []store.Key
+	refused []RefusedItem
+}
+
+func (in *foldering) refuse(name string, err error) {
+	in.refused = append(in.refused, RefusedItem{Name: name, Err: rats.AsError(err)})
+}
+
+// place notes a statement under its key, unless a later one is there.
+func (in *foldering) place(s *dcap.Statement, standard uint32) {
+	k, ok := placeOf(s)
+	if !ok {
+		if s.Key().Kind != rats.PCKCertificate {
+			in.refuse(string(s.Key().Kind), rats.Errorf(rats.Unsupported, "it has no place in a cache"))
+			return
+		}
+		in.refuse("PCK certificate", rats.Errorf(rats.Unsupported, "it does not say of which QE id its platform is: a file of collateral does"))
+		return
+	}
+	if evaluated(k.Kind) {
+		n := s.Key().EvaluationDataNumber
+		if in.opt.Number != 0 {
+			standard = in.opt.Number
+		}
+		switch {
+		case in.opt.Update != "":
+			k.Update = in.opt.Update
+		case n == standard:
+			k.Update = store.Standard
+		default:
+			k.Update = strconv.FormatUint(uint64(n), 10)
+		}
+	}
+	before, ok := in.newest[k]
+	if !ok {
+		in.order = append(in.order, k)
+	}
+	if !ok || s.Issued().After(before.Issued()) {
+		in.newest[k] = s
+	}
+}
+
+// placeOf returns the key of a statement but for its update.
+func placeOf(s *dcap.Statement) (store.Key, bool) {
+	is := s.Key()
+	k := store.Key{TEE: is.TEE, Version: 4}
+	switch is.Kind {
+	case rats.TCBInfo:
+		k.Kind, k.Scope, k.Version = store.TCBInfo, is.Scope, int(is.Version)+1
+	case rats.QEIdentity:
+		k.Kind = store.QEIdentity
+		if is.Scope == "QVE" {
+			k.Kind = store.QVEIdentity
+		}
+	case rats.EvaluationNumbers:
+		k.Kind = store.EvaluationNumbers
+	case rats.RootCACRL:
+		k.Kind = store.RootCRL
+	case rats.PCKCRL:
+		k.Kind, k.Scope = store.PCKCRL, caName(s.Endorsement().Issuers[0])
+	default:
+		return k, false
+	}
+	return k, true
+}
+
+// sharedNumbers returns for each TEE the highest evaluation number that TCB info
+// and identities share; without a shared one, the highest that there is.
+func sharedNumbers(all []*dcap.Statement) map[rats.TEE]uint32 {
+	infos, ids := make(map[rats.TEE]map[uint32]bool), make(map[rats.TEE]map[uint32]bool)
+	for _, s := range all {
+		to := infos
+		switch k := s.Key(); {
+		case k.Kind == rats.QEIdentity && k.Scope != "QVE":
+			to = ids
+		case k.Kind != rats.TCBInfo:
+			continue
+		}
+		k := s.Key()
+		if to[k.TEE] == nil {
+			to[k.TEE] = make(map[uint32]bool)
+		}
+		to[k.TEE][k.EvaluationDataNumber] = true
+	}
+	out := make(map[rats.TEE]uint32)
+	for _, tee := range forecastTEEs() {
+		any, shared := uint32(0), uint32(0)
+		for _, numbers := range []map[uint32]bool{infos[tee], ids[tee]} {
+			for n := range numbers {
+				any = max(any, n)
+				if infos[tee][n] && ids[tee][n] {
+					shared = max(shared, n)
+				}
+			}
+		}
+		if out[tee] = shared; shared == 0 {
+			out[tee] = any
+		}
+	}
+	return out
+}
+
+// ToEndorsements returns artefacts as folders of endorsements hold them, by the
+// update under which they are kept; what has none, such as revocation lists, is
+// under the empty name. Those kinds that nobody signs are left out.
+func ToEndorsements(all []store.Artefact) map[string][]rats.Endorsement {
+	out := make(map[string][]rats.Endorsement)
+	for i := range all {
+		a := &all[i]
+		if !onLedgers(a.Kind) {
+			continue
+		}
+		if e, ok := endorsementOf(endorsementKind(a.Key, nil), a.Body, a.Chain); ok {
+			out[a.Update] = append(out[a.Update], e)
+		}
+	}
+	return out
+}
