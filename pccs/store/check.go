@@ -26,6 +26,9 @@ const (
 // microseconds, digests computed. What an engine could not keep is Malformed or
 // TooLarge, the same for both.
 func (b *Batch) prepare() (*Batch, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
 	p := &Batch{Mark: b.Mark}
 	for _, id := range b.ReplacePCK {
 		p.ReplacePCK = append(p.ReplacePCK, id.normal())
@@ -71,7 +74,7 @@ func (b *Batch) prepare() (*Batch, error) {
 			return nil, rats.Errorf(rats.Malformed, "store: no state %d of the queue for %d", state, id)
 		}
 	}
-	return p, p.check()
+	return p, nil
 }
 
 // check looks at the lengths of everything and the bytes of every text.
@@ -129,7 +132,7 @@ func (c *checker) text(all ...string) {
 		case c.err != nil:
 		case len(s) > maxText:
 			c.err = rats.Errorf(rats.TooLarge, "store: a name of %d bytes, over %d", len(s), maxText)
-		case !utf8.ValidString(s) || strings.ContainsRune(s, 0):
+		case !isText(s):
 			c.err = rats.Errorf(rats.Malformed, "store: %q is no text", s)
 		}
 	}
@@ -176,4 +179,16 @@ func number(b bool) int64 {
 		return 1
 	}
 	return 0
+}
+
+// isText reports whether s is what both engines can keep in a column of text.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// askable reports whether all texts among args can be asked for. Nothing is kept
+// under others.
+func askable(args []any) bool {
+	return !slices.ContainsFunc(args, func(arg any) bool {
+		s, is := arg.(string)
+		return is && !isText(s)
+	})
 }

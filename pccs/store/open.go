@@ -95,6 +95,9 @@ func (s *Store) snapshot(ctx context.Context, f func(*sql.Tx) error) error {
 
 // query runs a statement and calls each for every row.
 func (s *Store) query(ctx context.Context, q querier, statement string, args []any, each func(scan func(...any) error) error) error {
+	if !askable(args) {
+		return nil
+	}
 	rows, err := q.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return s.fault(err)
@@ -106,6 +109,15 @@ func (s *Store) query(ctx context.Context, q querier, statement string, args []a
 		}
 	}
 	return s.fault(rows.Err())
+}
+
+// row returns how to scan the one row that a statement selects: sql.ErrNoRows
+// where there is none.
+func row(ctx context.Context, q querier, statement string, args ...any) func(...any) error {
+	if !askable(args) {
+		return func(...any) error { return sql.ErrNoRows }
+	}
+	return q.QueryRowContext(ctx, statement, args...).Scan
 }
 
 // querier is what *sql.DB and *sql.Tx have in common for reading.

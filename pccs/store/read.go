@@ -31,10 +31,8 @@ func (s *Store) Artefact(ctx context.Context, key Key) (*Artefact, error) {
 }
 
 func readArtefact(ctx context.Context, q querier, k Key) (*Artefact, error) {
-	row := q.QueryRowContext(ctx, selectArtefact+` WHERE a.kind = $1 AND a.tee = $2 AND a.scope = $3 AND a.update_type = $4 AND a.api_version = $5`,
-		string(k.Kind), string(k.TEE), k.Scope, k.Update, k.Version)
 	var a Artefact
-	if err := scanArtefact(row.Scan, &a, &a.Body); err != nil {
+	if err := scanArtefact(row(ctx, q, selectArtefact+ofKey, keyArgs(k)...), &a, &a.Body); err != nil {
 		return nil, err
 	}
 	if sha256.Sum256(a.Body) != a.Digest {
@@ -43,9 +41,17 @@ func readArtefact(ctx context.Context, q querier, k Key) (*Artefact, error) {
 	return &a, nil
 }
 
+// ofKey selects what is current under a key, whose parts keyArgs returns.
+const ofKey = ` WHERE a.kind = $1 AND a.tee = $2 AND a.scope = $3 AND a.update_type = $4 AND a.api_version = $5`
+
+func keyArgs(k Key) []any { return []any{string(k.Kind), string(k.TEE), k.Scope, k.Update, k.Version} }
+
+// bare is selectArtefact without the body.
+func bare() string { return strings.Replace(selectArtefact, ", b.content", "", 1) }
+
 // Artefacts returns everything that is current, ordered by key, without bodies.
 func (s *Store) Artefacts(ctx context.Context) ([]Artefact, error) {
-	return s.artefacts(ctx, strings.Replace(selectArtefact, ", b.content", "", 1), false)
+	return s.artefacts(ctx, bare(), false)
 }
 
 // ArtefactsWithBodies returns everything that is current, ordered by key.
@@ -170,8 +176,8 @@ func (s *Store) PCKCerts(ctx context.Context, id PlatformID) ([]PCKCert, error) 
 // RawTCB returns which certificate serves a platform at a raw TCB, or NotFound.
 func (s *Store) RawTCB(ctx context.Context, id PlatformID, cpuSVN, pceSVN string) (*RawTCB, error) {
 	r := RawTCB{PlatformID: id.normal(), CPUSVN: strings.ToUpper(cpuSVN), PCESVN: strings.ToUpper(pceSVN)}
-	err := s.read.QueryRowContext(ctx, `SELECT tcbm FROM pccs_raw_tcb WHERE qe_id = $1 AND pce_id = $2 AND cpu_svn = $3 AND pce_svn = $4`,
-		r.QEID, r.PCEID, r.CPUSVN, r.PCESVN).Scan(&r.TCBm)
+	err := row(ctx, s.read, `SELECT tcbm FROM pccs_raw_tcb WHERE qe_id = $1 AND pce_id = $2 AND cpu_svn = $3 AND pce_svn = $4`,
+		r.QEID, r.PCEID, r.CPUSVN, r.PCESVN)(&r.TCBm)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, rats.Errorf(rats.NotFound, "store: platform %s has not asked at TCB %s%s", r.QEID, r.CPUSVN, r.PCESVN)
 	}
@@ -202,7 +208,7 @@ func (s *Store) RawTCBs(ctx context.Context, id PlatformID) ([]RawTCB, error) {
 // "platform", or NotFound.
 func (s *Store) Chain(ctx context.Context, ca string) ([]byte, error) {
 	var chain []byte
-	err := s.read.QueryRowContext(ctx, `SELECT chain FROM pccs_chain WHERE ca = $1`, strings.ToLower(ca)).Scan(&chain)
+	err := row(ctx, s.read, `SELECT chain FROM pccs_chain WHERE ca = $1`, strings.ToLower(ca))(&chain)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, rats.Errorf(rats.NotFound, "store: no chain of the %s CA", ca)
 	}

@@ -97,9 +97,11 @@ func (w *writer) serve(statement string, args ...any) error {
 	return err
 }
 
-// content keeps bytes under their digest, once.
+// content keeps bytes under their digest, once. What was damaged there is made
+// good.
 func (w *writer) content(digest [sha256.Size]byte, b []byte) error {
-	_, err := w.exec(`INSERT INTO pccs_content (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING`, digest[:], given(b))
+	_, err := w.exec(`INSERT INTO pccs_content (digest, content) VALUES ($1, $2)
+		ON CONFLICT (digest) DO UPDATE SET content = excluded.content WHERE pccs_content.content <> excluded.content`, digest[:], given(b))
 	return err
 }
 
@@ -115,28 +117,29 @@ func (w *writer) artefacts(b *Batch) error {
 // artefact makes a current and appends it to the log, unless what is current
 // was issued later or is the same.
 func (w *writer) artefact(a *Artefact) error {
-	now, err := readArtefact(w.ctx, w.Tx, a.Key)
+	var now Artefact
+	err := scanArtefact(w.QueryRowContext(w.ctx, bare()+ofKey, keyArgs(a.Key)...).Scan, &now)
+	known := !errors.Is(err, sql.ErrNoRows)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	case !known:
 	case err != nil:
 		return err
 	case now.Compare(a) >= 0:
 		return nil
 	}
 	chain := sha256.Sum256(a.Chain)
-	if now != nil && now.Digest == a.Digest && sha256.Sum256(now.Chain) == chain {
-		// The same version, heard of again.
-		w.changed = w.changed || !now.Issued.Equal(a.Issued) || !now.NextUpdate.Equal(a.NextUpdate)
-		_, err := w.exec(`UPDATE pccs_artefact SET issued = $1, next_update = $2, fetched = $3, source = $4
-			WHERE kind = $5 AND tee = $6 AND scope = $7 AND update_type = $8 AND api_version = $9`,
-			a.Issued.UnixMicro(), a.NextUpdate.UnixMicro(), a.Fetched.UnixMicro(), a.Source,
-			string(a.Kind), string(a.TEE), a.Scope, a.Update, a.Version)
-		return err
-	}
 	if err := w.content(a.Digest, a.Body); err != nil {
 		return err
 	}
 	if err := w.content(chain, a.Chain); err != nil {
+		return err
+	}
+	if known && now.Digest == a.Digest && sha256.Sum256(now.Chain) == chain {
+		// The same version, heard of again.
+		w.changed = w.changed || !now.Issued.Equal(a.Issued) || !now.NextUpdate.Equal(a.NextUpdate)
+		_, err := w.exec(`UPDATE pccs_artefact SET issued = $6, next_update = $7, fetched = $8, source = $9
+			WHERE kind = $1 AND tee = $2 AND scope = $3 AND update_type = $4 AND api_version = $5`,
+			append(keyArgs(a.Key), a.Issued.UnixMicro(), a.NextUpdate.UnixMicro(), a.Fetched.UnixMicro(), a.Source)...)
 		return err
 	}
 	if err := w.append(a, chain); err != nil {
