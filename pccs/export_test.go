@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pccs
+
+import (
+	"context"
+	"time"
+
+	"github.com/attesteer/attesteer/pccs/store"
+)
+
+// SetWait has Run wait by a function of a test's.
+func (s *Service) SetWait(wait func(context.Context, time.Duration) error) { s.wait = wait }
+
+// RenewDue renews what is due and returns when to look again.
+func (s *Service) RenewDue(ctx context.Context) time.Time { return s.renewDue(ctx) }
+
+// NormalKey returns a key as it is kept.
+func NormalKey(k store.Key) (store.Key, error) { return normalKey(k) }
+
+// CRLKey returns the key of the list at a URL.
+func CRLKey(uri string) store.Key { return crlKey(uri) }

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pccs_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/attesteer/attesteer/endorse/pcstest"
+	"github.com/attesteer/attesteer/pccs"
+	"github.com/attesteer/attesteer/pccs/store"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/simtee"
+)
+
+// upstreamFaults are what can be wrong with an answer, and what becomes of who
+// asked.
+func upstreamFaults(t testing.TB) map[string]struct {
+	fault  pcstest.Fault
+	status int
+	says   string
+} {
+	until := make(chan struct{})
+	t.Cleanup(func() { close(until) })
+	return map[string]struct {
+		fault  pcstest.Fault
+		status int
+		says   string
+	}{
+		"hangs up":                       {pcstest.Down(), 502, "hung up"},
+		"does not answer":                {pcstest.Hanging(until), 502, "did not answer in time"},
+		"answers 500":                    {pcstest.Status(500), 502, "answered 500"},
+		"answers 503":                    {pcstest.Status(503), 503, "answered 503"},
+		"answers 429 and asks for hours": {pcstest.Busy(100, 429, time.Hour), 503, "answered 429"},
+		"answers 401":                    {pcstest.Status(401), 502, "answered 401"},
+		"answers 400":                    {pcstest.Status(400), 404, "answered 400"},
+		"answers 404":                    {pcstest.Status(404), 404, "answered 404"},
+		"answers 410":                    {pcstest.Status(410), 410, "answered 410"},
+		"answers 302":                    {pcstest.Redirect("https://example.org/"), 502, "answered 302"},
+		"answers with a web page":        {pcstest.WebPage(), 502, "web page"},
+		"answers half":                   {pcstest.Half(), 502, "cut its answer short"},
+		"answers with too much":          {pcstest.Huge(), 502, "more than"},
+		"compresses unasked":             {pcstest.Compressed(), 502, "compressed"},
+		"answers with what is forged":    {pcstest.Forged(), 502, "not taken"},
+		"answers without its chain":      {pcstest.Headless(), 502, "Issuer-Chain"},
+		"answers with another's chain":   {pcstest.Chained("-----BEGIN%20CERTIFICATE-----%0AMIIB%0A-----END%20CERTIFICATE-----%0A"), 502, "chain"},
+	}
+}
+
+func TestNothingIsKeptOfAnAnswerThatIsNoAnswer(t *testing.T) {
+	for name, c := range upstreamFaults(t) {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, setup{timeout: 300 * time.Millisecond})
+			l.must(t, rootKey())
+			l.pcs.Break("/tcb?", c.fault)
+			_, err := l.Artefact(t.Context(), tcbKey(rats.SGX, ""))
+			wantStatus(t, err, c.status)
+			if got := l.holds(t); len(got) != 1 {
+				t.Errorf("kept: %q", got)
+			}
+			if !strings.Contains(l.log.String(), c.says) {
+				t.Errorf("the log does not say %q:\n%s", c.says, l.log)
+			}
+			l.pcs.Mend()
+			l.clock.advance(2 * time.Minute) // whatever pause it asked for
+			l.must(t, tcbKey(rats.SGX, ""))
+		})
+	}
+}
+
+func TestNothingIsKeptOfPCKCertificatesThatAreNone(t *testing.T) {
+	for name, c := range upstreamFaults(t) {
+		if strings.Contains(name, "forged") {
+			continue // see TestPCKCertificatesThatDoNotFitAreRefused
+		}
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, setup{timeout: 300 * time.Millisecond})
+			l.pcs.Install(machine(t, 1, simtee.Faults{}))
+			l.pcs.Break("/pckcerts", c.fault)
+			_, err := l.PCKCert(t.Context(), request(1))
+			wantStatus(t, err, c.status)
+			if p, err := l.store.Platforms(t.Context()); err != nil || len(p) > 0 {
+				t.Errorf("platforms kept: %v, %v", p, err)
+			}
+			l.pcs.Mend()
+			l.clock.advance(2 * time.Minute)
+			if _, err := l.PCKCert(t.Context(), request(1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestTheUpstreamsOwnReasonIsInTheLog(t *testing.T) {
+	l := newLab(t, setup{})
+	r := registration(1)
+	r.Manifest = []byte{1, 2, 3}
+	l.pcs.Break("/pckcerts", func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Error-Code", "InvalidOrRevokedPackage")
+			w.Header().Set("Error-Message", "a package is revoked")
+			w.Header().Set("Request-ID", "abc")
+			w.WriteHeader(http.StatusBadRequest)
+		})
+	})
+	err := l.Register(t.Context(), r, "")
+	wantStatus(t, err, 404)
+	for _, part := range []string{"InvalidOrRevokedPackage", "a package is revoked", "request abc", "400"} {
+		if !strings.Contains(l.log.String(), part) {
+			t.Errorf("the log does not say %q:\n%s", part, l.log)
+		}
+	}
+}
+
+func TestAnUpstreamWhoseTLSCertificateIsNotTrustedGivesNothing(t *testing.T) {
+	l := newLab(t, setup{})
+	server := httptest.NewUnstartedServer(l.pcs)
+	server.Config.ErrorLog = quiet()
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	u, err := pccs.NewUpstream(pccs.UpstreamConfig{Base: server.URL, RootCRL: server.URL + "/IntelSGXRootCA.der"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newLab(t, setup{upstreams: []pccs.Upstream{u}})
+	_, err = other.Artefact(t.Context(), rootKey())
+	wantStatus(t, err, 502)
+	if !strings.Contains(other.log.String(), "certificate that is not trusted") {
+		t.Errorf("the log does not say why:\n%s", other.log)
+	}
+	if got := other.holds(t); len(got) != 0 {
+		t.Errorf("kept: %q", got)
+	}
+}
+
+func TestAllWhoWantOneThingWaitForOneCall(t *testing.T) {
+	l := newLab(t, setup{})
+	l.must(t, rootKey())
+	l.pcs.Install(machine(t, 1, simtee.Faults{}))
+	gate := make(chan struct{})
+	l.pcs.Break("/tcb?", pcstest.Hanging(gate))
+	l.pcs.Break("/pckcerts", pcstest.Hanging(gate))
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if _, err := l.Artefact(t.Context(), tcbKey(rats.SGX, "standard")); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Go(func() {
+			if _, err := l.PCKCert(t.Context(), request(1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// A slow miss blocks nobody else.
+	l.must(t, qeKey(rats.SGX, ""))
+	l.must(t, pckKey("platform"))
+	close(gate)
+	all.Wait()
+	for _, part := range []string{"/sgx/certification/v4/tcb?fmspc=00A51E000000&update=standard", "/pckcerts?"} {
+		if n := len(l.pcs.Calls(part)); n != 1 {
+			t.Errorf("%d calls of %s", n, part)
+		}
+	}
+}
+
+func TestUpstreamsAreAskedInTheirOrderUntilOneGives(t *testing.T) {
+	down := newLab(t, setup{})
+	down.pcs.Break("", pcstest.Status(500))
+	without := newLab(t, setup{})
+	without.pcs.Break("", pcstest.Status(404))
+	forged := newLab(t, setup{})
+	forged.pcs.Break("", pcstest.Forged())
+	good := newLab(t, setup{})
+	ask := func(labs ...*lab) (*lab, []pccs.Upstream) {
+		var ups []pccs.Upstream
+		for _, l := range labs {
+			ups = append(ups, upstream(t, l.url, setup{}))
+		}
+		return newLab(t, setup{upstreams: ups}), ups
+	}
+	l, ups := ask(down, without, forged, good)
+	a := l.must(t, rootKey())
+	if a.Source != ups[3].Name() {
+		t.Errorf("taken from %s", a.Source)
+	}
+	want := []pccs.Outcome{pccs.Down, pccs.Absent, pccs.Refused, pccs.Got}
+	for i, e := range l.outcomes() {
+		if e.Outcome != want[i] {
+			t.Errorf("upstream %d: %s, %v", i, e.Outcome, e.Err)
+		}
+	}
+	// What an upstream knows counts before what another cannot say.
+	l, _ = ask(down, without)
+	_, err := l.Artefact(t.Context(), qeKey(rats.SGX, ""))
+	wantStatus(t, err, 404)
+	l, _ = ask(without, forged)
+	_, err = l.Artefact(t.Context(), rootKey())
+	wantStatus(t, err, 404)
+	l, _ = ask(forged, down)
+	_, err = l.Artefact(t.Context(), rootKey())
+	wantStatus(t, err, 502)
+}
+
+func TestAnUpstreamThatIsDownIsLeftAloneForAWhile(t *testing.T) {
+	l := newLab(t, setup{})
+	l.pcs.Break("", pcstest.Status(500))
+	for range 5 {
+		_, err := l.Artefact(t.Context(), rootKey())
+		if got := status(err); got != 502 && got != 503 {
+			t.Fatalf("status %d: %v", got, err)
+		}
+	}
+	calls := len(l.pcs.Calls(""))
+	if calls != 6 { // three failures of two tries each
+		t.Errorf("%d calls", calls)
+	}
+	l.pcs.Mend()
+	_, err := l.Artefact(t.Context(), rootKey())
+	wantStatus(t, err, 503)
+	l.clock.advance(6 * time.Second)
+	l.must(t, rootKey())
+}
+
+func TestAnEvaluationThatIsRetiredIsGone(t *testing.T) {
+	l := newLab(t, setup{})
+	l.pcs.Retire(17)
+	_, err := l.Artefact(t.Context(), tcbKey(rats.SGX, "17"))
+	wantStatus(t, err, 410)
+	_, err = l.Artefact(t.Context(), tcbKey(rats.SGX, "18"))
+	wantStatus(t, err, 404)
+}
+
+func TestAnEvaluationByNumberIsTheOneThatIsThereByName(t *testing.T) {
+	l := newLab(t, setup{})
+	standard := l.must(t, tcbKey(rats.SGX, "standard"))
+	before := len(l.pcs.Calls(""))
+	if a := l.must(t, tcbKey(rats.SGX, "20")); a.Digest != standard.Digest {
+		t.Error("evaluation 20 is another than the standard one, which is 20")
+	}
+	if len(l.pcs.Calls("")) != before {
+		t.Error("it was asked for once more")
+	}
+}
+
+func TestTheKeyIsSentOnlyWhereThereIsOne(t *testing.T) {
+	for name, key := range map[string]string{"none": "", "one": "0123456789abcdef"} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, setup{apiKey: key})
+			l.pcs.Key = key
+			l.pcs.Install(machine(t, 1, simtee.Faults{}))
+			var seen []string
+			var mu sync.Mutex
+			l.pcs.Break("", func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					mu.Lock()
+					seen = append(seen, r.Header["Ocp-Apim-Subscription-Key"]...)
+					mu.Unlock()
+					next.ServeHTTP(w, r)
+				})
+			})
+			if _, err := l.PCKCert(t.Context(), request(1)); err != nil {
+				t.Fatal(err)
+			}
+			if key == "" && len(seen) > 0 {
+				t.Errorf("sent without a key: %q", seen)
+			}
+			if key != "" && len(seen) == 0 {
+				t.Error("the key was not sent")
+			}
+		})
+	}
+}
+
+func TestUpstreamsHaveTheirBasesRead(t *testing.T) {
+	for base, want := range map[string]error{
+		"https://pccs.example":                            nil,
+		"https://pccs.example:8081/sgx/certification/v4/": nil,
+		"https://pccs.example/a/sgx/certification/v4":     nil,
+		"http://127.0.0.1:8081":                           nil,
+		"http://pccs.example":                             rats.Malformed,
+		"https://pccs.example/sgx/certification/v3/":      rats.Unsupported,
+		"https://user:secret@pccs.example/":               rats.Malformed,
+		"pccs.example":                                    rats.Malformed, "": rats.Malformed, "ftp://pccs.example/": rats.Malformed,
+	} {
+		_, err := pccs.NewUpstream(pccs.UpstreamConfig{Base: base})
+		if want == nil && err != nil || want != nil && rats.KindOf(err) != want {
+			t.Errorf("%q: %v", base, err)
+		}
+	}
+}
+
+func TestARootsListThatCannotBeHadKeepsEverythingElseOut(t *testing.T) {
+	l := newLab(t, setup{})
+	l.pcs.Break("IntelSGXRootCA", pcstest.Status(404))
+	_, err := l.Artefact(t.Context(), tcbKey(rats.SGX, ""))
+	if status(err) == 200 {
+		t.Fatal("kept without being held against the root's revocation list")
+	}
+	if got := l.holds(t); len(got) != 0 {
+		t.Errorf("kept: %q", got)
+	}
+}
+
+func TestWhatARevokedCertificateVouchesForIsRefused(t *testing.T) {
+	pki := newPKI(t, simtee.Faults{})
+	for role, key := range map[simtee.Role]store.Key{
+		simtee.TCBSigning: tcbKey(rats.SGX, ""), simtee.PCKCA: pckKey("platform"),
+	} {
+		t.Run(string(role), func(t *testing.T) {
+			l := newLab(t, setup{faults: revoking(pki, role)})
+			_, err := l.Artefact(t.Context(), key)
+			wantStatus(t, err, 502)
+			if rats.KindOf(err) != rats.Revoked {
+				t.Errorf("refused as %v", err)
+			}
+			if got := l.holds(t); len(got) != 1 {
+				t.Errorf("kept: %q", got)
+			}
+		})
+	}
+}
+
+// revoking returns faults by which the root revokes the certificate of a role.
+func revoking(pki *simtee.PKI, role simtee.Role) simtee.Faults {
+	return simtee.Faults{CRL: func(list *simtee.RevocationList) {
+		if list.Role == simtee.RootCA {
+			list.Template.RevokedCertificateEntries = append(list.Template.RevokedCertificateEntries, simtee.Revoke(pki.Serial(role)))
+		}
+	}}
+}
