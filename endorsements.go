@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/epid"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -176,5 +177,6 @@ func NamedPlatform(ev Evidence) (name dcap.PlatformName, named bool, err error) 
 	return p.body.platform()
 }
 
-// Roots returns the vendors' pinned roots.
-func Roots() []rats.TrustRoot { return []rats.TrustRoot{dcap.Intel()} }
+// Roots returns the vendors' pinned roots: Intel's of SGX and TDX, and Intel's
+// of the keys that signed IAS reports. Neither vouches for what the other signs.
+func Roots() []rats.TrustRoot { return []rats.TrustRoot{dcap.Intel(), epid.Intel()} }

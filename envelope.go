@@ -5,6 +5,7 @@ package attesteer
 import (
 	"slices"
 
+	"github.com/attesteer/attesteer/epid"
 	"github.com/attesteer/attesteer/quote"
 	"github.com/attesteer/attesteer/rats"
 )
@@ -177,6 +178,9 @@ func CarriedEndorsements(ev Evidence) ([]rats.Endorsement, error) {
 
 // readBody reads what lies inside all envelopes.
 func readBody(raw []byte) (body, error) {
+	if epid.Is(raw) {
+		return readEPID(raw)
+	}
 	if !isQuote(raw) {
 		_, err := recogniseBody(raw)
 		return nil, err

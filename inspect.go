@@ -17,7 +17,8 @@ type Inspection struct {
 	Format   rats.Format `json:"format"`
 	// Envelope lists the formats of all layers, outermost first.
 	Envelope []rats.Format `json:"envelope"`
-	// Version is the quote's.
+	// Version is the quote's, or that of the API of an IAS report, zero before it
+	// was named.
 	Version     uint16         `json:"version"`
 	Fingerprint Hex            `json:"fingerprint"`
 	ReportData  Hex            `json:"report_data"`
@@ -31,6 +32,8 @@ type Inspection struct {
 	PCEID Hex `json:"pce_id"`
 	// TrailingBytes follow the evidence and are signed by nobody.
 	TrailingBytes int `json:"trailing_bytes"`
+	// EPID is what an IAS report says; absent for other evidence.
+	EPID *EPID `json:"epid,omitempty"`
 }
 
 // Inspect decodes evidence and verifies nothing.

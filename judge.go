@@ -65,7 +65,7 @@ func (p Policy) judge(r *Result, j verdict) []demand {
 		debug, attributes = module+"ATTRIBUTES.TUD", module+"ATTRIBUTES, XFAM"
 	}
 	t := j.tcb
-	return []demand{
+	return append(p.judgeAge(r), []demand{
 		hold(checkRuntimeData, "RFC 9334 10", p.RuntimeData != nil, func() (string, *rats.Error) { return "", p.bind(r) }),
 		hold(checkReportData, "RFC 9334 10", p.ReportData != nil, func() (string, *rats.Error) { return "", p.reported(r) }),
 		hold(checkTCBStatus, pcs+"tcbStatus", t != nil, func() (string, *rats.Error) { return p.acceptStatus(t, r.VerifiedAt) }),
@@ -79,7 +79,7 @@ func (p Policy) judge(r *Result, j verdict) []demand {
 		hold(checkAttributes, attributes, p.demandsBits(), func() (string, *rats.Error) { return "", p.acceptBits(r) }),
 		hold(checkPlatform, pck, j.extension != nil && p.Platform.demanded(),
 			func() (string, *rats.Error) { return "", p.Platform.accept(j.extension, j.issuer) }),
-	}
+	}...)
 }
 
 // bind checks that the report data are the hash of the runtime data.

@@ -365,6 +365,7 @@ func TestTheZeroPolicyIsTheStrictest(t *testing.T) {
 		"AcceptAdvisories":    []string{"SIM-SA-00001", "SIM-SA-00002", "SIM-SA-00003"},
 		"MinTCBDate":          date(2000, time.January, 1),
 		"MinEvaluationNumber": uint32(1),
+		"MaxReportAge":        time.Second,
 		"EvaluationNumber":    reflect.ValueOf(attesteer.Policy{}.EvaluationNumber).Interface(),
 		"RuntimeData":         []byte(nil),
 		"ReportData":          attesteer.Hex{},

@@ -59,7 +59,7 @@ func (p *Policy) acceptBits(r *Result) *rats.Error {
 	asked := false
 	var wrong []string
 	for _, f := range p.bits(r.Measurement) {
-		if f.want == nil || f.tee != r.TEE {
+		if f.want == nil || f.tee != measuredAs(r.TEE) {
 			continue
 		}
 		asked = true

@@ -37,6 +37,9 @@ type Policy struct {
 	// MinEvaluationNumber is the least TCB evaluation data number by which
 	// evidence may be judged.
 	MinEvaluationNumber uint32
+	// MaxReportAge, in whole seconds, is how old an IAS report may be, by Intel's
+	// own time in it; zero demands nothing. No other evidence says how old it is.
+	MaxReportAge time.Duration
 	// EvaluationNumber decides which of several fitting endorsements are used;
 	// the zero value takes the highest number that TCB info and identity share.
 	EvaluationNumber dcap.EvaluationNumber

@@ -26,6 +26,7 @@ type policyFile struct {
 	AcceptAdvisories    []string         `json:"accept_advisories,omitzero"`
 	MinTCBDate          time.Time        `json:"min_tcb_date,omitzero"`
 	MinEvaluationNumber uint32           `json:"min_evaluation_number,omitzero"`
+	MaxReportAge        string           `json:"max_report_age,omitzero"`
 	EvaluationNumber    string           `json:"evaluation_number,omitzero"`
 	Roots               []rats.TrustRoot `json:"roots,omitzero"`
 	RuntimeData         []byte           `json:"runtime_data,omitzero"`
@@ -54,6 +55,9 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 	}
 	if p.GracePeriod != 0 {
 		f.GracePeriod = periodText(p.GracePeriod)
+	}
+	if p.MaxReportAge != 0 {
+		f.MaxReportAge = periodText(p.MaxReportAge)
 	}
 	if !p.MinTCBDate.IsZero() {
 		f.MinTCBDate = p.MinTCBDate.UTC()
@@ -103,6 +107,7 @@ func (p *Policy) read(value json.RawMessage) *fault {
 		"accept_advisories":     list(&p.AcceptAdvisories, words[string]),
 		"min_tcb_date":          readDate(&p.MinTCBDate),
 		"min_evaluation_number": scalar(&p.MinEvaluationNumber, "a whole number"),
+		"max_report_age":        readPeriod(&p.MaxReportAge),
 		"evaluation_number":     scalar(&evaluation, "a string: a number, standard, early or highest"),
 		"roots":                 list(&p.Roots, readRoot),
 		"runtime_data":          readBase64(&p.RuntimeData),

@@ -91,7 +91,7 @@ func fullPolicy() attesteer.Policy {
 	hex := func(n int) attesteer.Hex { return bytes.Repeat([]byte{0xab}, n) }
 	return attesteer.Policy{
 		AllowDebug: true, AcceptTCB: rats.TCBStatuses(), GracePeriod: 36 * time.Hour, AcceptAdvisories: []string{"INTEL-SA-00615"},
-		MinTCBDate: time.Date(2024, 3, 13, 1, 2, 3, 4, time.UTC), MinEvaluationNumber: 17, EvaluationNumber: "4294967295",
+		MinTCBDate: time.Date(2024, 3, 13, 1, 2, 3, 4, time.UTC), MinEvaluationNumber: 17, MaxReportAge: 48 * time.Hour, EvaluationNumber: "4294967295",
 		Roots: []rats.TrustRoot{dcap.Intel(), simtee.Root()}, RuntimeData: []byte{1}, ReportData: hex(64),
 		ReferenceValues: []attesteer.ReferenceValue{
 			{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/epid"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -16,10 +17,20 @@ type Inputs struct {
 	// DCAP is set for SGX and TDX.
 	DCAP      *dcap.Inputs   `cbor:"1,keyasint,omitempty"`
 	BuildMode rats.BuildMode `cbor:"2,keyasint"`
+	// EPID is set for IAS reports.
+	EPID *epid.Inputs `cbor:"3,keyasint,omitempty"`
 }
 
 // DeviceWindow returns when the certificates of the device hold, ends included.
-func (in *Inputs) DeviceWindow() (from, until time.Time) { return in.DCAP.DeviceWindow() }
+// What an IAS report says of a platform has no end of its own: the certificate of
+// the key that signed it counts at the report's time alone. Its end is zero.
+func (in *Inputs) DeviceWindow() (from, until time.Time) {
+	if in.EPID != nil {
+		from, _ = in.EPID.Window()
+		return from, time.Time{}
+	}
+	return in.DCAP.DeviceWindow()
+}
 
 // Forecast is a fall of status that published data make certain.
 type Forecast = dcap.Forecast
@@ -48,6 +59,9 @@ func Reappraise(in *Inputs, en *Endorsements, p Policy, at time.Time) *Standing 
 
 // Reappraise is the function of the same name with this verifier's memory.
 func (v *Verifier) Reappraise(in *Inputs, en *Endorsements, p Policy, at time.Time) *Standing {
+	if in.EPID != nil {
+		return v.standing(in, p)
+	}
 	if in.DCAP == nil {
 		return &Standing{Err: rats.Errorf(rats.Unsupported, "inputs of no kind of evidence that is judged here"), Tier: rats.TierNone}
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"github.com/attesteer/attesteer/epid"
 	"github.com/attesteer/attesteer/quote"
 	"github.com/attesteer/attesteer/rats"
 )
@@ -30,6 +31,8 @@ func recogniseBody(raw []byte) (rats.Format, error) {
 	switch {
 	case len(raw) == 0:
 		return "", rats.Errorf(rats.Malformed, "the evidence is empty")
+	case epid.Is(raw):
+		return rats.IASReport, nil
 	case isQuote(raw):
 		return recogniseQuote(raw)
 	case isOEEvidence(raw):

@@ -90,7 +90,7 @@ func (v *ReferenceValue) tdx(m *TDXMeasurement) []reference {
 
 // matches reports whether the evidence is of the code that v describes.
 func (v *ReferenceValue) matches(r *Result) bool {
-	if v.check() != nil || v.tee() != r.TEE || v.Fingerprint != nil && !bytes.Equal(v.Fingerprint, r.Fingerprint) {
+	if v.check() != nil || v.tee() != measuredAs(r.TEE) || v.Fingerprint != nil && !bytes.Equal(v.Fingerprint, r.Fingerprint) {
 		return false
 	}
 	var fields []reference

@@ -51,6 +51,8 @@ type Result struct {
 	// CustomClaims are what the enclave says beside its measurement, in the order
 	// in which it says it. The report data are their hash.
 	CustomClaims []CustomClaim `json:"custom_claims"`
+	// EPID is what an IAS report says beside all this; absent for other evidence.
+	EPID *EPID `json:"epid,omitempty"`
 
 	// Subject is the raw report data, 64 bytes; a ledger derives a record's id from it.
 	Subject []byte `json:"-"`

@@ -61,7 +61,7 @@ var floors = map[string]int{
 const serviceFloor = 6
 
 // browser are the packages that must run in a reader's browser.
-var browser = []string{"rats", "quote", "openenclave", "evcert", "dcap", "", "record", "tree", "proof"}
+var browser = []string{"rats", "quote", "openenclave", "evcert", "dcap", "epid", "", "record", "tree", "proof"}
 
 // network are the packages below the services that may reach it.
 var network = []string{"endorse", "endorse/pcstest", "client", "pccs/qcnltest"}

@@ -108,8 +108,10 @@ func tcbOf(a *dcap.Appraisal) *TCB {
 	t := &TCB{
 		Status: a.TCB.Status, PlatformStatus: a.TCB.Platform, QEStatus: a.TCB.QE,
 		EvaluationDataNumber: a.TCB.EvaluationDataNumber,
-		FMSPC:                slices.Clone(a.Extension.FMSPC[:]),
 		Advisories:           append([]string{}, a.TCB.Advisories...),
+	}
+	if a.Extension != nil {
+		t.FMSPC = slices.Clone(a.Extension.FMSPC[:])
 	}
 	if a.TCB.Module != "" {
 		status, id := a.TCB.Module, a.TCB.ModuleID

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -78,6 +79,9 @@ func openRoots(roots []rats.TrustRoot) ([]root, error) {
 		parsed, err := x509.ParsePKIXPublicKey(r.PublicKey)
 		if err != nil {
 			return nil, rats.Errorf(rats.Malformed, "trust root %s: %w", r.Name, err)
+		}
+		if _, other := parsed.(*rsa.PublicKey); other {
+			continue // a root of IAS reports, which vouches for nothing here
 		}
 		key, ok := parsed.(*ecdsa.PublicKey)
 		if !ok || key.Curve != elliptic.P256() {

@@ -93,8 +93,8 @@ func (ev *Evidence) readComment(value []byte) error {
 // report data. note says how it stands.
 func (ev *Evidence) carried() (note string, err error) {
 	c := ev.Carrier
-	if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
-		return "", rats.Errorf(rats.BadSignature, "the certificate that carries the report is not signed by its own key")
+	if err := signedBy(c.PublicKey, c); err != nil {
+		return "", err
 	}
 	data := ev.Report.Quote.Report.ReportData
 	key := c.RawSubjectPublicKeyInfo

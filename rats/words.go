@@ -30,6 +30,7 @@ const (
 	OEReport   Format = "oe-report"
 	OEEvidence Format = "oe-evidence"
 	QuoteJSON  Format = "quote-json"
+	IASReport  Format = "ias-report"
 )
 
 // BuildMode tells a debug enclave, whose memory its host can read, from a
