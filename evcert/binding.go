@@ -12,38 +12,41 @@ import (
 )
 
 // Bind checks that report data, 64 bytes, name the certificate's key, a
-// SubjectPublicKeyInfo in DER, by the rule of this kind of evidence, and returns
-// that rule in words. Report data of other content are a BindingMismatch. It says
-// nothing of who made the report data: that is for the evidence's own
-// verification.
-func (e *Evidence) Bind(key []byte, reportData [64]byte) (rule string, err error) {
+// SubjectPublicKeyInfo in DER, by the rule of this kind of evidence. It returns
+// that rule in words, and the key as the rule has it: where report data begin with
+// a hash of the key, these are the bytes that were hashed. Report data of other
+// content are a BindingMismatch. It says nothing of who made the report data: that
+// is for the evidence's own verification.
+func (e *Evidence) Bind(key []byte, reportData [64]byte) (rule string, held []byte, err error) {
 	for _, c := range e.candidates(key) {
 		if reportData == padded(c.hash) {
 			if c.err != nil {
-				return "", c.err
+				return "", nil, c.err
 			}
-			return c.rule, nil
+			return c.rule, c.held, nil
 		}
 	}
 	if e.Kind == SDKQuote {
-		return "", rats.Errorf(rats.BindingMismatch, "%s names no key (extension %s): it counts only beside tagged evidence", e.Kind, e.OID)
+		return "", nil, rats.Errorf(rats.BindingMismatch, "%s names no key (extension %s): it counts only beside tagged evidence", e.Kind, e.OID)
 	}
-	return "", rats.Errorf(rats.BindingMismatch, "the report data are not those of %s for the certificate's key (extension %s)", e.Kind, e.OID)
+	return "", nil, rats.Errorf(rats.BindingMismatch, "the report data are not those of %s for the certificate's key (extension %s)", e.Kind, e.OID)
 }
 
 // candidate is what report data may begin with, the rest being zeros.
 type candidate struct {
 	hash []byte
 	rule string
+	held []byte
 	// err says why evidence with these report data names the key nevertheless not.
 	err error
 }
 
 func (e *Evidence) candidates(key []byte) []candidate {
 	der := sha256.Sum256(key)
-	text := sha256.Sum256(append(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: key}), 0))
-	inDER := candidate{der[:], "report data begin with SHA-256 of the key in DER", nil}
-	inPEM := candidate{text[:], "report data begin with SHA-256 of the key in PEM, with its final NUL", nil}
+	written := append(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: key}), 0)
+	text := sha256.Sum256(written)
+	inDER := candidate{der[:], "report data begin with SHA-256 of the key in DER", key, nil}
+	inPEM := candidate{text[:], "report data begin with SHA-256 of the key in PEM, with its final NUL", written, nil}
 	switch e.Kind {
 	case OEReport:
 		// Open Enclave's rule, and EGo's.
@@ -54,7 +57,7 @@ func (e *Evidence) candidates(key []byte) []candidate {
 		return []candidate{inDER}
 	case Dstack:
 		sum := sha512.Sum512(append([]byte("ratls-cert:"), key...))
-		return []candidate{{sum[:], "report data are SHA-512 of ratls-cert: and the key in DER", nil}}
+		return []candidate{{sum[:], "report data are SHA-512 of ratls-cert: and the key in DER", key, nil}}
 	case Tagged:
 		return e.taggedCandidates(key)
 	}
@@ -67,9 +70,9 @@ func (e *Evidence) taggedCandidates(key []byte) []candidate {
 	err := claimsName(e.claims, key)
 	s256, s384, s512 := sha256.Sum256(e.claims), sha512.Sum384(e.claims), sha512.Sum512(e.claims)
 	return []candidate{
-		{s256[:], "report data begin with SHA-256 of the claims, whose pubkey-hash is that of the key in DER", err},
-		{s384[:], "report data begin with SHA-384 of the claims, whose pubkey-hash is that of the key in DER", err},
-		{s512[:], "report data are SHA-512 of the claims, whose pubkey-hash is that of the key in DER", err},
+		{s256[:], "report data begin with SHA-256 of the claims, whose pubkey-hash is that of the key in DER", key, err},
+		{s384[:], "report data begin with SHA-384 of the claims, whose pubkey-hash is that of the key in DER", key, err},
+		{s512[:], "report data are SHA-512 of the claims, whose pubkey-hash is that of the key in DER", key, err},
 	}
 }
 

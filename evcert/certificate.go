@@ -20,13 +20,27 @@ const MaxSize = 128 << 10
 type Certificate struct {
 	// Key is the SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7).
 	Key []byte
-	// SelfSigned says that the certificate's signature is by its own key, and
-	// verified. One that another key signed was not verified here: whose it is
-	// is for those to judge who know that issuer.
-	SelfSigned bool
+	// SelfIssued says that the certificate names itself as its issuer (RFC 5280
+	// section 3.2). Who signed another is for those to judge who know that issuer.
+	SelfIssued bool
 	// Evidence is what was found, the kind with the strongest binding first. There
 	// is at least one.
 	Evidence []Evidence
+
+	cert *x509.Certificate
+}
+
+// CheckSignature verifies the signature of a self-issued certificate by its own
+// key; another one it does not verify. The error is BadSignature.
+func (c *Certificate) CheckSignature() error {
+	if !c.SelfIssued {
+		return nil
+	}
+	// Such certificates are no CAs, which CheckSignatureFrom would ask for.
+	if err := c.cert.CheckSignature(c.cert.SignatureAlgorithm, c.cert.RawTBSCertificate, c.cert.Signature); err != nil {
+		return rats.Errorf(rats.BadSignature, "the certificate is not signed by its own key, though it names itself as its issuer: %w", err)
+	}
+	return nil
 }
 
 // Is reports whether raw looks like a certificate: PEM that says so, or DER of
@@ -49,8 +63,7 @@ func Is(raw []byte) bool {
 
 // Parse reads a certificate, in DER or as the first of a PEM file, and finds the
 // evidence in it. A certificate without evidence, or with evidence of a kind that
-// is not read here, is Malformed or Unsupported; one whose own signature does not
-// verify is BadSignature.
+// is not read here, is Malformed or Unsupported. Nothing is verified.
 func Parse(raw []byte) (*Certificate, error) {
 	der, err := leafOf(raw)
 	if err != nil {
@@ -60,14 +73,8 @@ func Parse(raw []byte) (*Certificate, error) {
 	if err != nil {
 		return nil, rats.Errorf(rats.Malformed, "the certificate: %w", err)
 	}
-	out := &Certificate{Key: cert.RawSubjectPublicKeyInfo}
-	if bytes.Equal(cert.RawIssuer, cert.RawSubject) {
-		// RFC 5280 section 4.1.1.3. Such certificates are no CAs, which
-		// CheckSignatureFrom would ask for.
-		if err := cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature); err != nil {
-			return nil, rats.Errorf(rats.BadSignature, "the certificate is not signed by its own key, though it names itself as its issuer: %w", err)
-		}
-		out.SelfSigned = true
+	out := &Certificate{
+		Key: cert.RawSubjectPublicKeyInfo, SelfIssued: bytes.Equal(cert.RawIssuer, cert.RawSubject), cert: cert,
 	}
 	if out.Evidence, err = find(cert); err != nil {
 		return nil, err
