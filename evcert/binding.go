@@ -107,3 +107,18 @@ func padded(hash []byte) (out [64]byte) {
 	copy(out[:], hash)
 	return out
 }
+
+// Spec is where the rule is laid down.
+func (e *Evidence) Spec() string {
+	switch e.Kind {
+	case Tagged:
+		return "Interoperable RA-TLS, Confidential Computing Consortium"
+	case OEReport, OEEvidence:
+		return "Open Enclave, attested TLS"
+	case Gramine:
+		return "Gramine, RA-TLS before 1.8"
+	case Dstack:
+		return "dstack, RA-TLS"
+	}
+	return "Intel SGX SDK, sgx_ttls"
+}
