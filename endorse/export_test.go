@@ -8,7 +8,10 @@ import (
 )
 
 // SetTimeout changes how long one document may take.
-func (s *PCS) SetTimeout(d time.Duration) { s.timeout = d }
+func (s *PCS) SetTimeout(d time.Duration) {
+	s.timeout = d
+	s.patience = s.retry.patience(d)
+}
 
 // SetWait changes how a second try waits.
 func (s *PCS) SetWait(wait func(context.Context, time.Duration) error) { s.wait = wait }

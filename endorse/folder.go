@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -207,4 +208,17 @@ func byName(a, b Refusal) int {
 		return c
 	}
 	return strings.Compare(a.Err.Error(), b.Err.Error())
+}
+
+// PCKCertificates implements [Certifier].
+func (f *Folder) PCKCertificates(
+	ctx context.Context, platform dcap.PlatformName, _ time.Time,
+) ([]rats.Endorsement, error) {
+	var out []rats.Endorsement
+	for _, it := range f.items {
+		if it.Kind == rats.PCKCertificate && platform.Certifies(it.Endorsement) {
+			out = append(out, it.Endorsement)
+		}
+	}
+	return out, ctx.Err()
 }

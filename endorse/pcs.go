@@ -20,6 +20,9 @@ import (
 // IntelPCS is the base URL of Intel's own service.
 const IntelPCS = "https://api.trustedservices.intel.com/sgx/certification/v4/"
 
+// intelHost is the host of Intel's own service.
+const intelHost = "api.trustedservices.intel.com"
+
 // intelRootCRL is where Intel has the root's revocation list: the distribution
 // point in the root certificate. Its PCS has no path of its own for it.
 const intelRootCRL = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
@@ -47,6 +50,23 @@ type PCSConfig struct {
 	// Evaluation is asked for: standard, early or a number; empty is standard.
 	// A service has no name for the highest: early is its newest.
 	Evaluation dcap.EvaluationNumber
+	// PlainLists asks for revocation lists without a word on their encoding, as
+	// clients of PCCS API 3.0 do; they are asked for in DER otherwise. Whatever
+	// comes is taken: DER, PEM or hex.
+	PlainLists bool
+	// Custom goes along with every request, Certificates besides with those for
+	// PCK certificates. Neither reaches another host, such as that of RootCRL.
+	Custom, Certificates Custom
+	// Retry says how often a service that fails is asked once more; nil is once
+	// where it says that it is busy or broken for the moment.
+	Retry *Retry
+	// Keep bounds for how long an answer counts before it is asked for anew: nil
+	// is a day, and 0 has each one asked for when it is needed. It never counts
+	// for longer than two thirds of its life.
+	Keep *time.Duration
+	// Cache keeps answers from one run of a program to the next, for Keep; nil
+	// is none.
+	Cache *AnswerCache
 	// APIKey is sent along unless it is empty. Intel needs none for documents.
 	APIKey string
 	// RootCAs vouch for the service's TLS certificate; nil stands for the
@@ -92,10 +112,16 @@ type PCS struct {
 	random             func() float64
 	report             func(Event)
 	wait               func(context.Context, time.Duration) error
-	timeout            time.Duration
-	verifier           *attesteer.Verifier
-	breaker            *breaker
-	memory             *memory
+	// timeout is for one request, patience for all that is done to get one
+	// document, budget for one call of Endorsements.
+	timeout, patience, budget time.Duration
+	custom, certificates      []Pair
+	retry                     *Retry
+	hold                      *time.Duration
+	cache                     *AnswerCache
+	verifier                  *attesteer.Verifier
+	breaker                   *breaker
+	memory                    *memory
 	// life ends with Close; calls are made in it, since many may wait for one.
 	life context.Context //nolint:containedctx // see above
 	end  context.CancelFunc
@@ -108,12 +134,21 @@ func NewPCS(cfg PCSConfig) (*PCS, error) {
 	if err != nil {
 		return nil, err
 	}
+	where.plainLists = cfg.PlainLists
+	if where.all, err = cfg.Custom.query(); err == nil {
+		where.certificates, err = cfg.Certificates.query()
+	}
+	if err != nil {
+		return nil, err
+	}
 	if cfg.Now == nil {
 		return nil, rats.Errorf(rats.Malformed, "a PCS needs a clock")
 	}
 	s := &PCS{
 		name: base.Host, place: where, apiKey: cfg.APIKey, roots: slices.Clone(cfg.Roots),
 		now: cfg.Now, random: cfg.Random, report: cfg.Report, wait: waitFor, timeout: documentTimeout,
+		custom: slices.Clone(cfg.Custom.Headers), certificates: slices.Clone(cfg.Certificates.Headers),
+		retry: cfg.Retry, hold: cfg.Keep, cache: cfg.Cache,
 		verifier: attesteer.NewVerifier(maxRemembered), breaker: &breaker{now: cfg.Now}, memory: newMemory(),
 	}
 	if s.evaluation, err = evaluationOf(cfg.Evaluation); err != nil {
@@ -130,6 +165,10 @@ func NewPCS(cfg PCSConfig) (*PCS, error) {
 		if s.rootClient, err = newClient(rootCRL, cfg); err != nil {
 			return nil, err
 		}
+	}
+	s.patience, s.budget = s.retry.patience(s.timeout), budget
+	if s.retry != nil {
+		s.budget = max(budget, s.patience+time.Second)
 	}
 	if s.random == nil {
 		s.random = func() float64 { return 0 }
@@ -160,13 +199,14 @@ func (s *PCS) Close() {
 	s.rootClient.CloseIdleConnections()
 }
 
-// Endorsements implements [Source], within ten seconds. What the service gave
+// Endorsements implements [Source], within ten seconds unless [PCSConfig.Retry]
+// takes longer. What the service gave
 // is returned along with an error that names what it did not, of kind
 // EndorsementUnavailable. Answers that are stale at the time are returned too.
 func (s *PCS) Endorsements(
 	ctx context.Context, needs []attesteer.Need, at time.Time,
 ) ([]rats.Endorsement, error) {
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
 	wants := s.wants(needs)
 	got, errs := s.fetchAll(ctx, wants, func(ctx context.Context, d Document) (*Fetched, error) {
@@ -179,7 +219,7 @@ func (s *PCS) Endorsements(
 // answer may come with the error of the call that was to replace it. Errors are
 // EndorsementUnavailable, or of the kind of what is wrong with a forged answer.
 func (s *PCS) Fetch(ctx context.Context, d Document) (*Fetched, error) {
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
 	var err error
 	if d.Kind == rats.TCBInfo || d.Kind == rats.QEIdentity {

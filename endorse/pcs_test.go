@@ -19,9 +19,12 @@ import (
 )
 
 var (
-	_ endorse.Source  = (*endorse.PCS)(nil)
-	_ endorse.Source  = endorse.Services(nil)
-	_ endorse.Renewer = endorse.Services(nil)
+	_ endorse.Source    = (*endorse.PCS)(nil)
+	_ endorse.Source    = (*endorse.Order)(nil)
+	_ endorse.Renewer   = (*endorse.Order)(nil)
+	_ endorse.Certifier = (*endorse.Order)(nil)
+	_ endorse.Certifier = (*endorse.Split)(nil)
+	_ endorse.Certifier = endorse.Prepared{}
 )
 
 // clock is a time that a test moves.
@@ -240,7 +243,7 @@ func TestWhatAVersionDoesNotServeIsNotAskedFor(t *testing.T) {
 	s := serve(t, usual(t), func(_ *pcstest.PCS, cfg *endorse.PCSConfig) { cfg.Base += "/sgx/certification/v3/" })
 	for _, d := range []endorse.Document{
 		{Kind: rats.QEIdentity, TEE: rats.TDX}, {Kind: rats.EvaluationNumbers, TEE: rats.SGX},
-		{Kind: rats.QEIdentity, TEE: rats.SGX, Evaluation: "20"}, {Kind: rats.PCKCertificate},
+		{Kind: rats.QEIdentity, TEE: rats.SGX, Evaluation: "20"}, {Kind: "policy"},
 	} {
 		if _, err := s.client.Fetch(t.Context(), d); rats.KindOf(err) != rats.Unsupported {
 			t.Errorf("%s: %v", d, err)

@@ -28,6 +28,8 @@ func chainHeaders(kind rats.EndorsementKind) []string {
 		return []string{"TCB-Evaluation-Data-Numbers-Issuer-Chain"}
 	case rats.PCKCRL:
 		return []string{"SGX-PCK-CRL-Issuer-Chain"}
+	case rats.PCKCertificate:
+		return []string{"SGX-PCK-Certificate-Issuer-Chain"}
 	default:
 		return nil
 	}
@@ -38,9 +40,12 @@ func chainHeaders(kind rats.EndorsementKind) []string {
 func read(d Document, a *answered) (rats.Endorsement, *fault) {
 	e := rats.Endorsement{Kind: d.Kind}
 	var err error
-	if d.Kind == rats.RootCACRL || d.Kind == rats.PCKCRL {
+	switch d.Kind {
+	case rats.RootCACRL, rats.PCKCRL:
 		e.Body, err = crlOf(a.body)
-	} else {
+	case rats.PCKCertificate:
+		e.Body, a, err = certificateOf(a)
+	default:
 		e.Body, err = statementOf(a.body)
 	}
 	if err != nil {
@@ -119,7 +124,13 @@ func issuersOf(header http.Header, names []string) ([][]byte, error) {
 		}
 		text = plain
 	}
-	plain, err := unescapePEM([]byte(text))
+	return chainOf([]byte(text), names[0])
+}
+
+// chainOf reads a chain in PEM, percent-encoded or not, and leaves the root out.
+// what names it in errors.
+func chainOf(text []byte, what string) ([][]byte, error) {
+	plain, err := unescapePEM(text)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +142,7 @@ func issuersOf(header http.Header, names []string) ([][]byte, error) {
 	for _, b := range blocks {
 		cert, err := x509.ParseCertificate(b.der)
 		if err != nil {
-			return nil, rats.Errorf(rats.Malformed, "%s: %w", names[0], err)
+			return nil, rats.Errorf(rats.Malformed, "%s: %w", what, err)
 		}
 		if !bytes.Equal(cert.RawSubject, cert.RawIssuer) {
 			out = append(out, b.der)

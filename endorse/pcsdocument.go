@@ -24,7 +24,6 @@ const (
 // Document names one answer of a [PCS]. Fields that its kind has no use for are
 // zero.
 type Document struct {
-	// Kind is any but PCK certificates.
 	Kind rats.EndorsementKind
 	// TEE is SGX or TDX, for TCB info, QE identities and lists of numbers.
 	TEE rats.TEE
@@ -35,6 +34,8 @@ type Document struct {
 	// Evaluation is "standard", "early" or a decimal number, for TCB info and QE
 	// identities.
 	Evaluation dcap.EvaluationNumber
+	// Platform is that of a PCK certificate.
+	Platform dcap.PlatformName
 }
 
 // String says which document it is, for people.
@@ -51,6 +52,8 @@ func (d Document) String() string {
 		return "revocation list of the PCK " + d.CA + " CA"
 	case rats.RootCACRL:
 		return "revocation list of the root CA"
+	case rats.PCKCertificate:
+		return "PCK certificate of the platform with QE id " + hex.EncodeToString(d.Platform.QEID[:])
 	default:
 		return string(d.Kind)
 	}
@@ -91,11 +94,42 @@ type place struct {
 	// rootCRL is a whole URL.
 	rootCRL string
 	version int
+	// intel: it is Intel's own service, no cache of it.
+	intel bool
+	// plainLists: revocation lists are asked for without a word on their encoding.
+	plainLists bool
+	// all and certificates are parameters that go along, already escaped.
+	all, certificates string
 }
 
-// locate returns the URL of a document. The error is Unsupported for what a PCS
-// of this version does not serve.
+// locate returns the URL of a document with all that goes along. The error is
+// Unsupported for what a PCS of this version does not serve.
 func (p place) locate(d Document) (string, error) {
+	where, err := p.plain(d)
+	if err != nil {
+		return "", err
+	}
+	more := p.all
+	switch {
+	case d.Kind == rats.PCKCertificate:
+		more += p.certificates
+	case d.Kind == rats.RootCACRL && !p.ownsRootCRL():
+		more = "" // another host's
+	}
+	if more == "" {
+		return where, nil
+	}
+	if !strings.Contains(where, "?") {
+		more = "?" + strings.TrimPrefix(more, "&")
+	}
+	return where + more, nil
+}
+
+// ownsRootCRL reports whether the root's list lies below the base.
+func (p place) ownsRootCRL() bool { return strings.HasPrefix(p.rootCRL, p.base) }
+
+// plain returns the URL of a document.
+func (p place) plain(d Document) (string, error) {
 	base := p.base
 	if d.TEE == rats.TDX {
 		base = p.tdx
@@ -111,10 +145,14 @@ func (p place) locate(d Document) (string, error) {
 		return p.rootCRL, nil
 	case d.Kind == rats.PCKCRL:
 		query.Set("ca", d.CA)
-		query.Set("encoding", "der")
+		if !p.plainLists {
+			query.Set("encoding", "der")
+		}
 		return base + "pckcrl?" + query.Encode(), nil
 	case d.Kind == rats.EvaluationNumbers && p.version >= 4:
 		return base + "tcbevaluationdatanumbers", nil
+	case d.Kind == rats.PCKCertificate:
+		return p.pckCertificate(d.Platform)
 	case d.Kind == rats.TCBInfo:
 		query.Set("fmspc", strings.ToUpper(hex.EncodeToString(d.FMSPC[:])))
 	case d.Kind == rats.QEIdentity:
@@ -150,7 +188,7 @@ func placeOf(base, rootCRL string) (place, *url.URL, error) {
 	if !strings.HasSuffix(u.Path, "/") {
 		u.Path += "/"
 	}
-	p := place{base: u.String(), rootCRL: rootCRL, version: 4}
+	p := place{base: u.String(), rootCRL: rootCRL, version: 4, intel: u.Hostname() == intelHost}
 	if strings.HasSuffix(u.Path, "/v3/") {
 		p.version = 3
 	} else if strings.Contains(u.Path, "/sgx/") {
@@ -158,7 +196,7 @@ func placeOf(base, rootCRL string) (place, *url.URL, error) {
 	}
 	if p.rootCRL == "" {
 		p.rootCRL = p.base + "rootcacrl" // as a PCCS has it
-		if u.Hostname() == "api.trustedservices.intel.com" {
+		if p.intel {
 			p.rootCRL = intelRootCRL
 		}
 	}

@@ -330,30 +330,42 @@ func TestServicesAreAskedInTurn(t *testing.T) {
 	first := serve(t, items[1:], nil) // all but TCB info for SGX
 	second := serve(t, items, nil)
 	third := serve(t, items, nil)
-	all := endorse.Services{first.client, second.client, third.client}
-	got, err := all.Endorsements(t.Context(), simulatedNeeds(t), at())
-	if err != nil || len(got) != 4 {
-		t.Errorf("%d, %v", len(got), err)
+	order := func(services ...*service) *endorse.Order {
+		var all []endorse.Named
+		for _, s := range services {
+			all = append(all, endorse.Named{Name: s.client.Name(), Source: s.client})
+		}
+		return endorse.InOrder(endorse.OrderConfig{Roots: []rats.TrustRoot{simtee.Root()}, Now: first.clock.Now}, all...)
+	}
+	got := order(first, second, third).Ask(t.Context(), simulatedNeeds(t), at())
+	if got.Short != nil || len(got.Items) != 4 {
+		t.Errorf("%d, %v", len(got.Items), got.Short)
 	}
 	if len(first.Calls("")) == 0 || len(second.Calls("")) == 0 || len(third.Calls("")) != 0 {
 		t.Errorf("calls: %d, %d, %d", len(first.Calls("")), len(second.Calls("")), len(third.Calls("")))
 	}
-	if n, ok := all.Standard(rats.SGX); n != 20 || !ok {
+	if n, ok := got.Standard[rats.SGX]; n != 20 || !ok {
 		t.Errorf("standard %d, %t", n, ok)
+	}
+	if len(got.Complaints) != 1 || got.Complaints[0].Source != first.client.Name() {
+		t.Errorf("complaints %v", got.Complaints)
 	}
 	second.Break("", pcstest.Down())
 	second.clock.advance(48 * time.Hour)
-	if _, err = all[:1].Endorsements(t.Context(), simulatedNeeds(t), at()); err == nil {
+	if _, err := order(first).Endorsements(t.Context(), simulatedNeeds(t), at()); err == nil {
 		t.Error("the first has all")
 	}
 	down := serve(t, items, nil)
 	down.Break("", pcstest.Down())
-	got, err = endorse.Services{down.client, first.client}.Endorsements(t.Context(), simulatedNeeds(t), at())
+	some, err := order(down, first).Endorsements(t.Context(), simulatedNeeds(t), at())
 	wantShortage(t, down, err, "hung up", "does not have it (404)", strings.TrimPrefix(first.url, "http://"))
-	if len(got) != 3 {
-		t.Errorf("%d endorsements of the one that is up, want 3", len(got))
+	if len(some) != 3 {
+		t.Errorf("%d endorsements of the one that is up, want 3", len(some))
 	}
-	if got, err := (endorse.Services{}).Endorsements(t.Context(), simulatedNeeds(t), at()); err != nil || got != nil {
-		t.Errorf("no service: %v, %v", got, err)
+	if got := order().Ask(t.Context(), nil, at()); got.Short != nil || got.Items != nil {
+		t.Errorf("nothing needed of nobody: %+v", got)
+	}
+	if err := order().Ask(t.Context(), simulatedNeeds(t), at()).Short; rats.KindOf(err) != rats.EndorsementUnavailable {
+		t.Errorf("nobody to ask: %v", err)
 	}
 }

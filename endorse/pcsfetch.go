@@ -47,7 +47,7 @@ type Event struct {
 func (s *PCS) obtain(ctx context.Context, d Document, at time.Time) (*Fetched, error) {
 	known, f := s.memory.join(d, func(k *remembered) bool { return s.now().Before(k.again) }, s.caller(d))
 	switch {
-	case known != nil && known.got != nil && !known.got.Stale(at):
+	case known != nil && known.got != nil && !known.got.Stale(at) && (f == nil || !s.keepsNone()):
 		return known.got, nil
 	case known != nil && f == nil:
 		return known.got, known.err
@@ -95,10 +95,14 @@ func (s *PCS) land(ctx context.Context, d Document, f *flight) (*Fetched, error)
 // call asks the service for a document, unless it is down, and remembers what
 // came of it.
 func (s *PCS) call(d Document) (*Fetched, error) {
-	ctx, cancel := context.WithTimeout(s.life, s.timeout)
+	ctx, cancel := context.WithTimeout(s.life, s.patience)
 	defer cancel()
 	if _, err := s.place.locate(d); err != nil {
 		return nil, err
+	}
+	if got := s.recall(d); got != nil {
+		stands, _ := s.memory.keep(got, s.again(got, s.now()))
+		return stands, nil
 	}
 	trial, err := s.breaker.admit(ctx)
 	if err != nil {
@@ -122,6 +126,7 @@ func (s *PCS) call(d Document) (*Fetched, error) {
 		return nil, f.err
 	}
 	got.At = now
+	s.store(got)
 	stands, changed := s.memory.keep(got, s.again(got, now))
 	e.Outcome, e.Info, e.Stale = Same, stands.Info, stands.Stale(now)
 	if changed {
@@ -141,20 +146,42 @@ func (s *PCS) ask(ctx context.Context, d Document) (*Fetched, *fault) {
 	if f != nil {
 		return nil, f
 	}
+	got, err := s.check(d, e)
+	if err != nil {
+		return nil, useless(err)
+	}
+	return got, nil
+}
+
+// check holds an endorsement against the roots and against what was asked for.
+func (s *PCS) check(d Document, e rats.Endorsement) (*Fetched, error) {
 	info, err := s.verifier.CheckEndorsement(e, s.roots)
 	if err == nil {
 		err = fitsDocument(d, info)
 	}
+	if err == nil && d.Kind == rats.PCKCertificate && !d.Platform.Certifies(e) {
+		// Intel's service gives the certificate of the highest TCB that is not
+		// above the one that is asked for (PCS API v4, Get PCK Certificate), whose
+		// key is another than the one that signed.
+		err = rats.Errorf(rats.Malformed, "it is the PCK certificate of another TCB or platform than the evidence names")
+	}
 	if err != nil {
-		return nil, useless(err)
+		return nil, err
 	}
 	return &Fetched{Document: d, Endorsement: e, Info: info}, nil
 }
 
 // again is when an answer is asked for anew: after two thirds of its life, a
-// day at most, and up to a tenth earlier, so that many nodes do not ask at once.
+// day at most or what was configured, and up to a tenth earlier, so that many nodes do not ask at once.
 func (s *PCS) again(f *Fetched, now time.Time) time.Time {
-	if f.Stale(now) {
+	limit := renewAfter
+	if s.hold != nil {
+		limit = *s.hold - now.Sub(f.At)
+	}
+	switch {
+	case s.keepsNone():
+		return now
+	case f.Stale(now):
 		return now.Add(rememberedFor)
 	}
 	life := f.Info.NextUpdate.Sub(f.Info.Issued)
@@ -162,7 +189,7 @@ func (s *PCS) again(f *Fetched, now time.Time) time.Time {
 	if due <= 0 { // the service has none newer: nearer to the end, ask oftener
 		due = f.Info.NextUpdate.Sub(now) / 4
 	}
-	due = min(due, renewAfter)
+	due = min(due, limit)
 	due -= time.Duration(s.random() * float64(due) / 10)
 	return now.Add(max(due, rememberedFor))
 }

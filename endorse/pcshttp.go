@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -23,7 +24,8 @@ const (
 	maxAnswer      = 1 << 20
 	maxHeaders     = 64 << 10
 	connectTimeout = 3 * time.Second
-	// documentTimeout is for all that is done to get one document.
+	// documentTimeout is for one request, and for all that is done to get one
+	// document unless there is more to be done than one more try.
 	documentTimeout = 8 * time.Second
 	// retryPause is how long a second try waits where the service does not say.
 	retryPause = 300 * time.Millisecond
@@ -43,6 +45,9 @@ type fault struct {
 	err   error
 	// hold is how long the service wants to be left alone; zero if it did not say.
 	hold time.Duration
+	// passing: it could not be reached, took too long, or says that it is
+	// unavailable for now (503), which is what Intel's client tries again.
+	passing bool
 }
 
 // faultClass says what follows from a fault.
@@ -71,7 +76,7 @@ type answered struct {
 // have none, and a key would go along.
 func newClient(target *url.URL, cfg PCSConfig) (*http.Client, error) {
 	local := isLoopback(target.Hostname())
-	if target.Scheme == "http" && !local && !cfg.UnsafeSkipTLS {
+	if target.Scheme == "http" && !local && !isLinkLocal(target.Hostname()) && !cfg.UnsafeSkipTLS {
 		return nil, rats.Errorf(rats.Malformed, "%s: plain http is for this machine alone", target.Redacted())
 	}
 	dialer := &net.Dialer{Timeout: connectTimeout}
@@ -83,7 +88,7 @@ func newClient(target *url.URL, cfg PCSConfig) (*http.Client, error) {
 	}
 	if local {
 		dialer.Control = loopbackOnly
-	} else {
+	} else if !isLinkLocal(target.Hostname()) {
 		transport.Proxy = cfg.Proxy
 	}
 	// A PCCS on this machine has a certificate that it made for itself. What it
@@ -100,6 +105,13 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// isLinkLocal reports whether a host is an address that no router passes on (RFC
+// 3927): clouds answer a machine's questions about itself there, over plain http.
+func isLinkLocal(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLinkLocalUnicast()
+}
+
 // loopbackOnly refuses connections that leave the machine, whatever a name that
 // should be its own was resolved to.
 func loopbackOnly(_, address string, _ syscall.RawConn) error {
@@ -110,39 +122,54 @@ func loopbackOnly(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// get asks for a document, and once more where the service is overcharged or
-// broken for the moment.
+// get asks for a document, and again as it was configured.
 func (s *PCS) get(ctx context.Context, d Document) (*answered, *fault) {
 	where, err := s.place.locate(d)
 	if err != nil {
 		return nil, &fault{class: absent, err: err}
 	}
-	client, key := s.client, s.apiKey
-	if d.Kind == rats.RootCACRL {
-		client, key = s.rootClient, "" // may be another host
+	c := call{client: s.client, key: s.apiKey, headers: s.custom}
+	switch {
+	case d.Kind == rats.PCKCertificate:
+		c.headers = slices.Concat(s.custom, s.certificates)
+	case d.Kind == rats.RootCACRL && !s.place.ownsRootCRL():
+		c = call{client: s.rootClient} // may be another host
 	}
-	a, f := s.try(ctx, client, where, key)
-	if f == nil || f.class != down || f.hold == 0 || f.hold > maxRetryPause {
-		return a, f
+	for n := 0; ; n++ {
+		a, f := s.try(ctx, c, where)
+		pause, again := s.retry.after(f, n)
+		if !again || s.wait(ctx, pause) != nil {
+			return a, f
+		}
 	}
-	if s.wait(ctx, f.hold) != nil {
-		return nil, f
-	}
-	return s.try(ctx, client, where, key)
 }
 
-func (s *PCS) try(ctx context.Context, client *http.Client, where, key string) (*answered, *fault) {
+// call is how a request is made.
+type call struct {
+	client  *http.Client
+	key     string
+	headers []Pair
+}
+
+func (s *PCS) try(ctx context.Context, c call, where string) (*answered, *fault) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
 		return nil, &fault{class: absent, err: err}
 	}
 	req.Header.Set("User-Agent", "attesteer")
-	if key != "" {
-		req.Header.Set(keyHeader, key)
+	for _, h := range c.headers {
+		req.Header.Set(h.Name, h.Value)
 	}
-	resp, err := client.Do(req)
+	if c.key != "" {
+		req.Header.Set(keyHeader, c.key)
+	}
+	resp, err := c.client.Do(req)
 	if err != nil {
-		return nil, unreachable(plainly(err))
+		f := unreachable(plainly(err))
+		f.passing = isPassing(err)
+		return nil, f
 	}
 	defer resp.Body.Close() //nolint:errcheck // read as far as it is of use
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -168,7 +195,9 @@ func judge(resp *http.Response) *fault {
 	case status == http.StatusOK:
 		return nil
 	case status == http.StatusTooManyRequests || status >= 500:
-		return &fault{class: down, err: err, hold: max(retryAfter(resp.Header), retryPause)}
+		return &fault{
+			class: down, err: err, hold: max(retryAfter(resp.Header), retryPause), passing: status == http.StatusServiceUnavailable,
+		}
 	case status == http.StatusNotFound:
 		return &fault{class: absent, err: rats.Errorf(rats.EndorsementUnavailable, "does not have it (404)")}
 	case status == http.StatusGone:

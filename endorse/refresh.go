@@ -26,7 +26,7 @@ const (
 	firstRetry = 10 * time.Minute
 )
 
-// Renewer gives what may replace the endorsements under keys. [Services] is one.
+// Renewer gives what may replace the endorsements under keys. [Order] is one.
 type Renewer interface {
 	Renew(ctx context.Context, keys []rats.EndorsementKey) ([]rats.Endorsement, error)
 }

@@ -87,7 +87,7 @@ func renew(t *testing.T) *renewing {
 	}
 	r.shelf.put(items)
 	r.Refresher = &endorse.Refresher{
-		Source: endorse.Services{r.client}, Shelf: r.shelf, Now: r.clock.Now, Random: func() float64 { return 0 },
+		Source: r.client, Shelf: r.shelf, Now: r.clock.Now, Random: func() float64 { return 0 },
 		Report: func(_ []rats.Endorsement, err error) { r.errs = append(r.errs, err) },
 	}
 	return r

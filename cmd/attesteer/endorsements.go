@@ -53,7 +53,7 @@ do; a bare answer of a PCS does not.`,
 			if _, err := endorse.WriteFolder(homeEndorsements(home), items); err != nil {
 				return fileError("write", homeEndorsements(home), err)
 			}
-			return a.printEndorsements(items, trustedRoots(simulated), "taken")
+			return a.printEndorsements(items, trustedRoots(simulated), "taken", nil)
 		},
 	}
 	cmd.Flags().StringVar(&home, "home", a.defaultHome(), "folder of the node")
@@ -124,9 +124,13 @@ type endorsementRow struct {
 	Issued     time.Time     `json:"issued"`
 	NextUpdate time.Time     `json:"next_update"`
 	Stale      bool          `json:"stale"`
+	// Source is whom it was fetched from.
+	Source string `json:"source,omitempty"`
 }
 
-func (a *app) printEndorsements(items []rats.Endorsement, roots []rats.TrustRoot, verb string) error {
+// printEndorsements prints endorsements; sources says where each came from, by
+// its digest, and may be nil.
+func (a *app) printEndorsements(items []rats.Endorsement, roots []rats.TrustRoot, verb string, sources map[[32]byte]string) error {
 	rows := []endorsementRow{}
 	seen := make(map[[32]byte]bool)
 	now := time.Now()
@@ -140,7 +144,7 @@ func (a *app) printEndorsements(items []rats.Endorsement, roots []rats.TrustRoot
 			return err
 		}
 		rows = append(rows, endorsementRow{
-			info.Key, info.SHA256[:], info.Issued, info.NextUpdate, now.After(info.NextUpdate),
+			info.Key, info.SHA256[:], info.Issued, info.NextUpdate, now.After(info.NextUpdate), sources[e.Digest()],
 		})
 	}
 	if a.asJSON {
@@ -170,8 +174,12 @@ func (a *app) printEndorsementRow(r endorsementRow) {
 	if len(scope) > 16 {
 		scope = scope[:16]
 	}
-	a.printf("%-26s %-16s  %s to %s%s%s\n", name, scope,
-		r.Issued.Format(time.DateOnly), r.NextUpdate.Format(time.DateOnly), number, stale)
+	source := ""
+	if r.Source != "" {
+		source = "  from " + r.Source
+	}
+	a.printf("%-26s %-16s  %s to %s%s%s%s\n", name, scope,
+		r.Issued.Format(time.DateOnly), r.NextUpdate.Format(time.DateOnly), number, stale, source)
 }
 
 func (a *app) endorsementsPush() *cobra.Command {
@@ -206,13 +214,13 @@ func (a *app) endorsementsList() *cobra.Command {
 			}
 			dir := homeEndorsements(home)
 			if _, err := os.Stat(dir); err != nil {
-				return a.printEndorsements(nil, nil, "endorsements")
+				return a.printEndorsements(nil, nil, "endorsements", nil)
 			}
 			folder, err := endorse.ReadFolder(cmd.Context(), dir, trustedRoots(true))
 			if err != nil {
 				return fileError("read", dir, err)
 			}
-			return a.printEndorsements(folder.All(), trustedRoots(true), "endorsements")
+			return a.printEndorsements(folder.All(), trustedRoots(true), "endorsements", nil)
 		},
 	}
 	nodeFlag(cmd.Flags(), &node)
@@ -281,7 +289,7 @@ func (a *app) listPushed(ctx context.Context, node string, filters url.Values) e
 	for _, e := range list.Endorsements {
 		a.printEndorsementRow(endorsementRow{
 			rats.EndorsementKey{Kind: e.Kind, TEE: e.TEE, Scope: e.Scope, EvaluationDataNumber: e.EvaluationDataNumber, Version: e.Version},
-			nil, e.Issued, e.NextUpdate, e.Stale,
+			nil, e.Issued, e.NextUpdate, e.Stale, "",
 		})
 	}
 	return nil

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/hex"
@@ -33,22 +34,13 @@ func (f *serviceFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.unsafeSkipTLS, "unsafe-endorsements-skip-tls", false, "fetch endorsements over TLS that nobody vouches for, or over plain http")
 }
 
-// isService reports whether a source named by --endorsements is a URL.
-func isService(name string) bool { return strings.Contains(name, "://") }
-
 // openService returns the service at a URL, which is asked for nothing yet.
 func (a *app) openService(base string, f serviceFlags, cfg endorse.PCSConfig) (*endorse.PCS, error) {
 	cfg.Base, cfg.Now, cfg.Random = base, time.Now, rand.Float64
 	cfg.Proxy, cfg.UnsafeSkipTLS = http.ProxyFromEnvironment, f.unsafeSkipTLS
-	if f.tlsCA != "" {
-		b, err := os.ReadFile(f.tlsCA)
-		if err != nil {
-			return nil, fileError("read", f.tlsCA, err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(b) {
-			return nil, usagef("--endorsements-tls-ca %s: no certificate in PEM", f.tlsCA)
-		}
+	var err error
+	if cfg.RootCAs, err = f.rootCAs(); err != nil {
+		return nil, err
 	}
 	if takesKey(base) {
 		key, err := a.secret(apiKeyVariable)
@@ -62,6 +54,22 @@ func (a *app) openService(base string, f serviceFlags, cfg endorse.PCSConfig) (*
 		return nil, usagef("%s", rats.AsError(err).Detail)
 	}
 	return service, nil
+}
+
+// rootCAs returns what vouches for services; nil stands for the system's.
+func (f serviceFlags) rootCAs() (*x509.CertPool, error) {
+	if f.tlsCA == "" {
+		return nil, nil //nolint:nilnil // as in [crypto/tls.Config]
+	}
+	b, err := os.ReadFile(f.tlsCA)
+	if err != nil {
+		return nil, fileError("read", f.tlsCA, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, usagef("--endorsements-tls-ca %s: no certificate in PEM", f.tlsCA)
+	}
+	return pool, nil
 }
 
 // takesKey reports whether a service may be told the key of a subscription:
@@ -92,9 +100,9 @@ func (a *app) waiting(what string) (done func()) {
 
 type fetchFlags struct {
 	serviceFlags
-	from, out, home, evaluation string
-	cas, tees                   []string
-	numbers, simulated          bool
+	out, home, evaluation string
+	from, cas, tees       []string
+	numbers, simulated    bool
 }
 
 func (a *app) endorsementsFetch() *cobra.Command {
@@ -104,7 +112,8 @@ func (a *app) endorsementsFetch() *cobra.Command {
 		Short: "Fetch a platform's endorsements from Intel or from a PCCS",
 		Long: `fetch asks a service for all that an appraisal of quotes from a platform needs:
 TCB info, QE identity, and the revocation lists of the root and of the PCK CAs.
-Each answer is checked up to a pinned root. They are kept in the node's home,
+Each answer is checked up to a pinned root; of several sources' answers the one
+issued last counts. They are kept in the node's home,
 where serve finds them, or with -o in a folder.
 
 FMSPC is the platform's family, as "attesteer inspect" shows it. A key for
@@ -112,12 +121,13 @@ Intel's service is optional, and taken from ATTESTEER_PCS_API_KEY or the file
 that ATTESTEER_PCS_API_KEY_FILE names. It succeeds if anything was fetched.`,
 		Example: `  attesteer endorsements fetch 00606a000000 -o ./collateral
   attesteer endorsements fetch b0c06f000000 --tee tdx --ca platform -o ./collateral
-  attesteer endorsements fetch 00606a000000 --from https://localhost:8081/sgx/certification/v4/`,
+  attesteer endorsements fetch 00606a000000 --from https://localhost:8081/sgx/certification/v4/
+  attesteer endorsements fetch 00606a000000 --from azure --from intel`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.fetch(cmd.Context(), args[0], f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.from, "from", endorse.IntelPCS, "base URL of the service")
+	fl.StringSliceVar(&f.from, "from", []string{"intel"}, "who is asked: "+askedUsage+" (repeatable: the next where those before have nothing that holds)")
 	fl.StringVarP(&f.out, "out", "o", "", "folder to write to (default: the node's)")
 	fl.StringVar(&f.home, "home", a.defaultHome(), "folder of the node")
 	fl.StringSliceVar(&f.cas, "ca", []string{endorse.PlatformCA, endorse.ProcessorCA}, "PCK CAs whose revocation lists to fetch: platform, processor")
@@ -134,31 +144,34 @@ func (a *app) fetch(ctx context.Context, fmspc string, f fetchFlags) error {
 	if err != nil {
 		return err
 	}
-	service, err := a.openService(f.from, f.serviceFlags, endorse.PCSConfig{Roots: trustedRoots(f.simulated)})
+	sources, err := a.openFetchers(f)
+	defer func() {
+		for _, s := range sources {
+			s.close()
+		}
+	}()
 	if err != nil {
 		return err
 	}
-	defer service.Close()
-	done := a.waiting("asking " + service.Name())
+	done := a.waiting("asking for endorsements")
 	var items []rats.Endorsement
 	var first error
+	names := make(map[[32]byte]string)
 	for _, d := range documents {
-		got, err := service.Fetch(ctx, d)
-		if err == nil {
-			items = append(items, got.Endorsement)
-			continue
-		}
+		e, from, err := a.fetchOne(ctx, d, sources)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		a.sayf("warning: %s: %s %s", d, service.Name(), rats.AsError(err).Detail)
-		if first == nil {
-			first = err
+		if from == "" {
+			first = cmp.Or(first, err)
+			continue
 		}
+		items = append(items, e)
+		names[e.Digest()] = from
 	}
 	done()
 	if len(items) == 0 {
-		return rats.Errorf(rats.KindOf(first), "nothing was fetched from %s", service.Name())
+		return rats.Errorf(rats.KindOf(first), "nothing was fetched from %s", strings.Join(f.from, ", "))
 	}
 	out := f.out
 	if out == "" {
@@ -167,7 +180,7 @@ func (a *app) fetch(ctx context.Context, fmspc string, f fetchFlags) error {
 	if _, err := endorse.WriteFolder(out, items); err != nil {
 		return fileError("write", out, err)
 	}
-	return a.printEndorsements(items, trustedRoots(f.simulated), "fetched")
+	return a.printEndorsements(items, trustedRoots(f.simulated), "fetched", names)
 }
 
 // documents returns what to ask for, most needed first.

@@ -7,7 +7,9 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -31,7 +33,7 @@ type house struct {
 	index   *explorer.Index
 	gateway *gateway.Gateway
 	// services are asked for endorsements; refreshed ends their renewal.
-	services  endorse.Services
+	services  *endorse.Order
 	refreshed func()
 	// What monitoring sees, and what is watched for it; keeper is nil without TLS.
 	home, network string
@@ -79,7 +81,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if h.services, err = a.services(f, h, logger); err != nil {
 		return h, err
 	}
-	h.meter = newMeter(h, namesOf(h.services))
+	h.meter = newMeter(h, slices.Sorted(maps.Keys(h.services.Up())))
 	cfg := ledger.Config{
 		Home: home, Network: f.network, Clock: clock, Logger: logger, Peering: f.peering,
 		Registrars: []record.Registrar{registrarOf(key)},
@@ -110,10 +112,10 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
 		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Network: f.network, Log: logger}),
 	}
-	if len(h.services) > 0 {
+	if h.services.Len() > 0 {
 		config.Vendor = h.services
 	}
-	if h.gateway, err = gateway.New(config); err == nil && len(h.services) > 0 {
+	if h.gateway, err = gateway.New(config); err == nil && h.services.Len() > 0 {
 		h.refreshed = refreshing(h.services, ledgerShelf{registry, h.gateway}, logger)
 	}
 	return h, err
@@ -131,7 +133,9 @@ func (h *house) close() error {
 	if h.refreshed != nil {
 		h.refreshed()
 	}
-	h.services.Close()
+	if h.services != nil {
+		h.services.Close()
+	}
 	if h.gateway != nil {
 		errs = append(errs, h.gateway.Close())
 	}
@@ -189,35 +193,16 @@ func (a *app) sources(ctx context.Context, f serveFlags, home string) (endorse.S
 	return endorse.Join(all...), nil
 }
 
-// services returns the vendors' services that the node asks, in their order.
-func (a *app) services(f serveFlags, h *house, logger *slog.Logger) (endorse.Services, error) {
-	var out endorse.Services
+// services returns the vendors' services, and others that are asked, in their
+// order.
+func (a *app) services(f serveFlags, h *house, logger *slog.Logger) (*endorse.Order, error) {
 	report := logFetches(logger)
-	for _, name := range f.endorsements {
-		if !isAsked(name) {
-			continue
-		}
-		one, err := a.openAsked(name, f.service, endorse.PCSConfig{
-			Roots: trustedRoots(f.network == "dev"), Report: func(e endorse.Event) {
-				report(e)
-				h.fetched(e)
-			},
-		})
-		if err != nil {
-			out.Close()
-			return nil, err
-		}
-		out = append(out, one)
-	}
-	return out, nil
-}
-
-func namesOf(services endorse.Services) []string {
-	names := make([]string, 0, len(services))
-	for _, s := range services {
-		names = append(names, s.Name())
-	}
-	return names
+	return a.openOrder(f.endorsements, f.service, endorse.PCSConfig{
+		Roots: trustedRoots(f.network == "dev"), Report: func(e endorse.Event) {
+			report(e)
+			h.fetched(e)
+		},
+	}, nil)
 }
 
 // importedFolder is what "endorsements import" keeps in a home, read again when

@@ -83,22 +83,16 @@ func trustedRoots(simulated bool) []rats.TrustRoot {
 	return append(attesteer.Roots(), simtee.Root())
 }
 
-// openSources reads the folders named by --endorsements, and asks the services
-// among them for what evidence needs. What a service lacks is a warning: the
-// verdict says what follows from it.
+// openSources reads the folders named by --endorsements, and asks the others
+// among the sources, in their order, for what evidence needs and those before
+// them do not have. What a source lacks is a warning: the verdict says what
+// follows from it.
 func (a *app) openSources(
 	ctx context.Context, ev attesteer.Evidence, f verifyFlags, policy attesteer.Policy, at time.Time,
 ) (*attesteer.Endorsements, error) {
-	var items []rats.Endorsement
-	var services endorse.Services
-	defer func() { services.Close() }()
+	folders := make(map[string]*endorse.Folder)
 	for _, name := range f.endorsements {
 		if isAsked(name) {
-			one, err := a.openAsked(name, f.service, endorse.PCSConfig{Roots: policy.Roots, Evaluation: policy.EvaluationNumber})
-			if err != nil {
-				return nil, err
-			}
-			services = append(services, one)
 			continue
 		}
 		folder, err := a.openFolder(ctx, name, policy.Roots)
@@ -108,30 +102,60 @@ func (a *app) openSources(
 		if len(folder.All()) == 0 {
 			a.sayf("warning: %s: %s", name, rats.AsError(nothingTaken(folder)).Detail)
 		}
-		items = append(items, folder.All()...)
+		folders[name] = folder
 	}
-	asked := services
-	needs, err := attesteer.Needs(ev)
-	if err != nil {
-		asked = nil // verification says what is wrong with the evidence
-	}
-	for _, one := range asked {
-		done := a.waiting("asking " + one.Name())
-		got, err := one.Endorsements(ctx, needs, at)
-		done()
-		if err != nil {
-			a.sayf("warning: %s", rats.AsError(err).Detail)
-		}
-		items = append(items, got...)
-	}
-	out, err := attesteer.ParseEndorsements(items...)
+	order, err := a.openOrder(f.endorsements, f.service, endorse.PCSConfig{Roots: policy.Roots, Evaluation: policy.EvaluationNumber}, folders)
 	if err != nil {
 		return nil, err
 	}
-	for _, need := range needs {
-		if number, ok := services.Standard(need.TEE); ok {
-			out = out.WithStandard(need.TEE, number)
-		}
+	defer order.Close()
+	done := a.waiting("asking for endorsements")
+	defer done()
+	certificates, needs := a.needsOf(ctx, ev, order, at)
+	answer := order.Ask(ctx, needs, at)
+	done()
+	a.sayAnswer(answer, order.Len())
+	out, err := attesteer.ParseEndorsements(append(certificates, answer.Items...)...)
+	if err != nil {
+		return nil, err
+	}
+	for tee, number := range answer.Standard {
+		out = out.WithStandard(tee, number)
 	}
 	return out, ctx.Err()
+}
+
+// needsOf returns what the appraisal of evidence needs, and first the PCK
+// certificates of a platform that it names without carrying its own. What is
+// wrong with evidence is for the verification to say.
+func (a *app) needsOf(
+	ctx context.Context, ev attesteer.Evidence, order *endorse.Order, at time.Time,
+) (certificates []rats.Endorsement, needs []attesteer.Need) {
+	name, named, err := attesteer.NamedPlatform(ev)
+	if err == nil && named && order.Len() > 0 {
+		if certificates, err = order.PCKCertificates(ctx, name, at); err != nil {
+			a.sayf("warning: %s", rats.AsError(err).Detail)
+		}
+	}
+	needs, err = attesteer.Needs(ev, certificates...)
+	if err != nil {
+		return certificates, nil
+	}
+	return certificates, needs
+}
+
+// sayAnswer says what was wrong with sources, and what another than the first
+// of several gave.
+func (a *app) sayAnswer(answer *endorse.Answer, sources int) {
+	for _, c := range answer.Complaints {
+		a.sayf("warning: %s", rats.AsError(c.Err).Detail)
+	}
+	if sources < 2 {
+		return
+	}
+	for _, g := range answer.From {
+		if !g.First {
+			a.sayf("note: %s, issued %s, is from %s", endorse.About(g.Info.Key), g.Info.Issued.UTC().Format(time.DateOnly), g.Source)
+		}
+	}
 }

@@ -140,11 +140,7 @@ func (h *house) measureEndorsements() []metrics.Endorsement {
 }
 
 func (h *house) servicesUp() map[string]bool {
-	out := make(map[string]bool, len(h.services))
-	for _, s := range h.services {
-		out[s.Name()] = s.Up()
-	}
-	return out
+	return h.services.Up()
 }
 
 func (h *house) measureIndex() (metrics.Index, bool) {

@@ -73,7 +73,7 @@ func (s ledgerShelf) Publish(ctx context.Context, items []rats.Endorsement) erro
 
 // refreshing renews the ledger's endorsements until the function that it
 // returns is called, which waits for the end of it.
-func refreshing(services endorse.Services, shelf ledgerShelf, logger *slog.Logger) (stop func()) {
+func refreshing(services endorse.Renewer, shelf ledgerShelf, logger *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	offset := time.Duration(shelf.registry.Genesis().ClockOffset) * time.Millisecond
 	r := endorse.Refresher{

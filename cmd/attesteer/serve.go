@@ -63,12 +63,14 @@ Networks: dev accepts debug and simulated enclaves and takes any word as a
 token; test accepts debug enclaves; main neither. On test and main clients need
 a token from "attesteer token create".
 
---endorsements with a URL asks Intel's PCS, or a PCCS, for what evidence needs and
-the ledger lacks, and renews on the ledger what it holds before it ends. Where no
-URL is given a dev network makes those of simulated enclaves by itself.`,
+--endorsements with a service asks it, as intel, a cloud's name or the URL of a
+PCCS, for what evidence needs and the ledger lacks, and renews on the ledger what
+it holds before it ends; the next service is asked for what those before do not
+have. Where no service is given a dev network makes those of simulated enclaves by
+itself.`,
 		Example: `  attesteer serve --network dev
   attesteer serve --network dev --clock 2025-06-20T10:55:00Z --endorsements ./collateral
-  attesteer serve --network main --endorsements https://api.trustedservices.intel.com
+  attesteer serve --network main --endorsements intel
   attesteer serve --network main --home /var/lib/attesteer --listen 127.0.0.1:2000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,7 +96,7 @@ func (f *serveFlags) registerAll(a *app, cmd *cobra.Command, peering *peeringFla
 	f.register(cmd, defaultListen)
 	fl.StringVar(&f.publicURL, "public-url", "", "where the node can be reached from outside, as author_getUntrustedUrl answers it (default: where it listens)")
 	fl.StringVar(&f.clock, "clock", "", "on a new dev network: ledger time to start at, RFC 3339")
-	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, URL of a PCS or PCCS, or qcnl.conf of Intel's client, to publish from when evidence needs them (repeatable)")
+	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements to publish from when evidence needs them, or who is asked for them: "+askedUsage+" (repeatable)")
 	f.keep.register(fl)
 	fl.BoolVar(&f.anonymousReads, "anonymous-reads", true, "let callers without a token read, at a rate bounded per address")
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")

@@ -61,16 +61,20 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify FILE",
 		Short: "Verify evidence from the vendor's root down",
 		Long: `verify judges evidence at a time, with the endorsements that it is given and no
-others: without --endorsements the answer is undecided (exit code 12). No network
-is used unless a source is a URL, which is asked for what the evidence needs: that
-of Intel's PCS, or of a PCCS. Without further flags only an up-to-date production enclave is
-accepted. --policy reads what is demanded from JSON, as docs/policy.md describes
+others: without --endorsements the answer is undecided (exit code 12). Sources may
+be folders and services, which are asked in their order for what the evidence
+needs and those before them do not have; of several copies the freshest that
+holds counts. No network is used unless a source is a service: intel, azure,
+azure-vm, alibaba:REGION, the URL of a PCS or PCCS, ledger:URL of a node, or a
+qcnl.conf of Intel's client. docs/sources.md says more. Without further flags only
+an up-to-date production enclave is accepted. --policy reads what is demanded from JSON, as docs/policy.md describes
 it; other flags add to it, or stand in place of what it says.
 
 Exit codes: 0 accepted, 10 not genuine, 11 genuine but not accepted, 12
 undecided, 13 unsupported, 14 malformed.`,
 		Example: `  attesteer verify quote.bin --endorsements ./collateral
   attesteer verify quote.bin --endorsements https://localhost:8081/sgx/certification/v4/
+  attesteer verify quote.bin --endorsements azure --endorsements intel
   attesteer verify quote.bin --endorsements /etc/sgx_default_qcnl.conf
   attesteer verify quote.bin --endorsements ./collateral --at 2025-06-20T10:55:00Z --accept-tcb OutOfDate --allow-debug
   attesteer verify quote.bin --endorsements ./collateral --policy policy.json`,
@@ -80,7 +84,7 @@ undecided, 13 unsupported, 14 malformed.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.policy, "policy", "", "file with a policy in JSON, or - for standard input")
 	fl.StringVar(&f.at, "at", "", "judge at this time, RFC 3339 (default: now)")
-	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, recognised by content, the URL of a PCS or PCCS, or a qcnl.conf of Intel's client (repeatable)")
+	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements, recognised by content, or who is asked for them: "+askedUsage+" (repeatable)")
 	fl.BoolVar(&f.allowDebug, "allow-debug", false, "accept debug enclaves, whose memory their host can read")
 	fl.StringSliceVar(&f.acceptTCB, "accept-tcb", nil, "TCB statuses to accept beside UpToDate, such as OutOfDate,SWHardeningNeeded")
 	fl.StringVar(&f.evaluationNumber, "evaluation-number", "", "N, standard, early or highest: which of several fitting endorsements to use")
@@ -116,7 +120,7 @@ func (a *app) verify(cmd *cobra.Command, file string, f verifyFlags) error {
 		}
 	}
 	if err != nil && len(f.endorsements) == 0 && rats.KindOf(err) == rats.EndorsementUnavailable {
-		return hinted{err, "name a folder of endorsements, or the URL of a PCS or PCCS, with --endorsements"}
+		return hinted{err, "name a folder of endorsements, or who is asked for them, such as intel, with --endorsements"}
 	}
 	return err
 }

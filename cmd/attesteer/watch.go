@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,11 +39,12 @@ func (h *house) watch(context.Context) []gateway.Condition {
 		})
 	}
 	var down []string
-	for _, s := range h.services {
-		if !s.Up() {
-			down = append(down, s.Name())
+	for name, up := range h.services.Up() {
+		if !up {
+			down = append(down, name)
 		}
 	}
+	slices.Sort(down)
 	if len(down) > 0 {
 		out = append(out, gateway.Condition{Code: "service_down", Detail: "no endorsements come from " + strings.Join(down, ", ")})
 	}

@@ -41,6 +41,7 @@ type PCS struct {
 	calls      []string
 	machines   []Machine
 	fmspcs     []byte
+	requests   []*http.Request
 }
 
 // Fault is something wrong with the service: it answers instead of what it is
@@ -119,10 +120,24 @@ func (p *PCS) Calls(match string) []string {
 	return out
 }
 
+// Requests returns the requests so far that have match in their path or query.
+func (p *PCS) Requests(match string) []*http.Request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []*http.Request
+	for _, r := range p.requests {
+		if strings.Contains(r.URL.RequestURI(), match) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // ServeHTTP implements [http.Handler].
 func (p *PCS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.calls = append(p.calls, r.URL.RequestURI())
+	p.requests = append(p.requests, r.Clone(r.Context()))
 	var handler http.Handler = http.HandlerFunc(p.answer)
 	for _, f := range p.faults {
 		if strings.Contains(r.URL.RequestURI(), f.match) {

@@ -37,9 +37,9 @@ func (c *Config) Requests() []Request {
 		}
 		out = append(out, Request{"PCK certificate", c.PCCSURL + pck, headers})
 	}
-	encoding := ""
-	if c.asksIntel() || c.APIVersion == "3.1" {
-		encoding = "&encoding=der"
+	encoding := "&encoding=der"
+	if c.PlainLists() {
+		encoding = ""
 	}
 	base := c.CollateralService
 	update := "update=" + c.TCBUpdateType
@@ -61,6 +61,10 @@ func (c *Config) Requests() []Request {
 	}
 	return append(out, Request{For: "appraisal policy", URL: c.PCCSURL + "appraisalpolicy?fmspc={FMSPC}"})
 }
+
+// PlainLists reports whether the library asks for revocation lists of PCK CAs
+// without a word on their encoding: a PCCS answers in hex then.
+func (c *Config) PlainLists() bool { return !c.asksIntel() && c.APIVersion != "3.1" }
 
 // RootCRL returns where the library finds the root's revocation list, under
 // Intel's root. It has none with an API version that it does not know.
