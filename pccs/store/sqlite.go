@@ -112,7 +112,7 @@ func (s *Store) claim(ctx context.Context, path string) error {
 		return s.fault(err)
 	}
 	if id != applicationID {
-		return rats.Errorf(rats.Malformed, "store: %s is a database of another program", path)
+		return rats.Errorf(rats.Malformed, "store: %s is not a store of this program: it was made by another one, or is damaged", path)
 	}
 	return nil
 }
