@@ -208,5 +208,5 @@ func (s *Service) PutBatch(ctx context.Context, b store.Batch, source string) (I
 	if wrong := s.store.Write(ctx, rest); wrong != nil {
 		return report, storeFault(wrong)
 	}
-	return report, err
+	return report, report.refusal()
 }

@@ -67,15 +67,20 @@ func (s *Service) put(ctx context.Context, p *parcel) (ImportReport, error) {
 		s.log.WarnContext(ctx, "import refused", slog.String("item", refused.Name),
 			slog.String("source", p.source), slog.String("error", refused.Err.Error()))
 	}
-	if n := len(in.report.Refused); n > 0 {
-		first := in.report.Refused[0]
-		return in.report, &Refusal{Status: StatusIntegrity, Err: &rats.Error{
-			Kind:   rats.KindOf(first.Err),
-			Detail: fmt.Sprintf("%d of the import is refused, the first: %s: %s", n, first.Name, detail(first.Err)),
-			Err:    first.Err,
-		}}
+	return in.report, in.report.refusal()
+}
+
+// refusal returns the Refusal for what an import had that is not taken, or nil.
+func (r *ImportReport) refusal() error {
+	if len(r.Refused) == 0 {
+		return nil
 	}
-	return in.report, nil
+	first := r.Refused[0]
+	return &Refusal{Status: StatusIntegrity, Err: &rats.Error{
+		Kind:   rats.KindOf(first.Err),
+		Detail: fmt.Sprintf("%d of the import refused, the first: %s: %s", len(r.Refused), first.Name, detail(first.Err)),
+		Err:    first.Err,
+	}}
 }
 
 // oneRoot checks that all chains which come with their root end in one: the
