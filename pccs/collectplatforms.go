@@ -151,22 +151,13 @@ func RegistrationOf(p clienttool.Platform) (Registration, error) {
 	return out, nil
 }
 
-// Inventory lists what a store holds as files of collateral are compared.
+// Inventory lists what a store holds as files of collateral are compared. Errors
+// are Refusals.
 func Inventory(ctx context.Context, from *store.Store) ([]clienttool.Item, error) {
-	all, err := from.ArtefactsWithBodies(ctx)
-	if err != nil {
+	var b store.Batch
+	var err error
+	if b.Artefacts, err = from.ArtefactsWithBodies(ctx); err != nil {
 		return nil, storeFault(err)
-	}
-	var out []clienttool.Item
-	for i := range all {
-		a := &all[i]
-		name := a.Key.String()
-		switch a.Kind {
-		case store.PCKCRL, store.RootCRL, store.CRL:
-			out = append(out, clienttool.CRLItem(strings.TrimSuffix(name, fmt.Sprintf(" v%d", a.Version)), a.Body))
-		default:
-			out = append(out, clienttool.StatementItem(name, a.Body))
-		}
 	}
 	platforms, err := from.Platforms(ctx)
 	if err != nil {
@@ -177,9 +168,26 @@ func Inventory(ctx context.Context, from *store.Store) ([]clienttool.Item, error
 		if err != nil {
 			return nil, storeFault(err)
 		}
-		for _, c := range certs {
-			out = append(out, clienttool.CertItem(c.QEID, c.PCEID, c.TCBm, c.Cert))
+		b.PCKCerts = append(b.PCKCerts, certs...)
+	}
+	return BatchInventory(b), nil
+}
+
+// BatchInventory is [Inventory] of what is to be written to a store.
+func BatchInventory(b store.Batch) []clienttool.Item {
+	var out []clienttool.Item
+	for i := range b.Artefacts {
+		a := &b.Artefacts[i]
+		name := a.Key.String()
+		switch a.Kind {
+		case store.PCKCRL, store.RootCRL, store.CRL:
+			out = append(out, clienttool.CRLItem(strings.TrimSuffix(name, fmt.Sprintf(" v%d", a.Version)), a.Body))
+		default:
+			out = append(out, clienttool.StatementItem(name, a.Body))
 		}
 	}
-	return out, nil
+	for _, c := range b.PCKCerts {
+		out = append(out, clienttool.CertItem(c.QEID, c.PCEID, c.TCBm, c.Cert))
+	}
+	return out
 }
