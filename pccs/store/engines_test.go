@@ -86,6 +86,7 @@ func suite() map[string]func(*testing.T, *bench) {
 		"ALogWrittenAnewIsNoticedByItsHead":             aLogWrittenAnewIsNoticed,
 		"AnEditedBodyIsNotServed":                       anEditedBodyIsNotServed,
 		"ManyWriteAndReadAtOnce":                        manyWriteAndReadAtOnce,
+		"ReadersDoNotWaitForAWriter":                    readersDoNotWait,
 		"ManyOpenAnEmptyDatabaseAtOnce":                 manyOpenAtOnce,
 		"SeveralProcessesShareADatabase":                severalProcessesShare,
 		"AKilledProcessLosesNothingAcknowledged":        aKilledProcessLosesNothing,

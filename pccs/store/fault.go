@@ -69,6 +69,8 @@ func postgresAdvice(code string) string {
 		return "the server only answers reads, is it a standby?: "
 	case "42501":
 		return "the user lacks a right on the tables: "
+	case "55P03":
+		return "another replica writes and does not come to an end: "
 	case "3D000":
 		return "make the database first: "
 	default:

@@ -430,6 +430,42 @@ func TestWhatIsNoDatabaseOfIntelsIsRefused(t *testing.T) {
 	}
 }
 
+// The service may run meanwhile: what it has not finished is not to be seen.
+func TestADatabaseInUseIsReadAsItWasLast(t *testing.T) {
+	f, _, _ := simulated(t)
+	tx, err := f.db.BeginTx(t.Context(), nil)
+	must(t, err)
+	_, err = tx.ExecContext(t.Context(), `DELETE FROM platforms`)
+	must(t, err)
+	l, err := store.ReadLegacy(t.Context(), f.path)
+	must(t, err)
+	if len(l.Platforms) != 1 {
+		t.Errorf("%d platforms", len(l.Platforms))
+	}
+	must(t, tx.Rollback())
+}
+
+// A copy that was made in the middle of a write is not a state of the database.
+func TestADatabaseCopiedInTheMiddleOfAWriteIsRefused(t *testing.T) {
+	f, _, _ := simulated(t)
+	f.db.SetMaxOpenConns(1)
+	f.run(`PRAGMA cache_size = 1`) // so that pages reach the file before the end
+	tx, err := f.db.BeginTx(t.Context(), nil)
+	must(t, err)
+	for _, statement := range []string{`DELETE FROM platforms`, `UPDATE crl_cache SET crl = zeroblob(1000000)`} {
+		_, err = tx.ExecContext(t.Context(), statement)
+		must(t, err)
+	}
+	path := filepath.Join(t.TempDir(), "copy.db")
+	for _, suffix := range []string{"", "-journal"} {
+		must(t, os.WriteFile(path+suffix, read(t, f.path+suffix), 0o600))
+	}
+	must(t, tx.Rollback())
+	if _, err := store.ReadLegacy(t.Context(), path); err == nil || !strings.Contains(err.Error(), "in the middle of a write") {
+		t.Errorf("half a write: %v", err)
+	}
+}
+
 // FuzzReadLegacy flips and cuts the file: what comes back has the bounds that
 // the store has.
 func FuzzReadLegacy(f *testing.F) {

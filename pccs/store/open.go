@@ -27,6 +27,9 @@ type engine struct {
 	ddl func(string) string
 	// lock makes sure that one process migrates at a time, until tx ends.
 	lock func(ctx context.Context, tx *sql.Tx) error
+	// bound limits what a transaction that writes may wait for; empty where the
+	// connection says so already.
+	bound string
 	// tables lists the names in the database that begin with pccs_.
 	tables string
 }
@@ -74,6 +77,11 @@ func (s *Store) transact(ctx context.Context, f func(*sql.Tx) error) error {
 		return s.fault(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // does nothing once the transaction is committed
+	if s.engine.bound != "" {
+		if _, err := tx.ExecContext(ctx, s.engine.bound); err != nil {
+			return s.fault(err)
+		}
+	}
 	if err := f(tx); err != nil {
 		return s.fault(err)
 	}

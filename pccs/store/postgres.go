@@ -21,6 +21,12 @@ const connections = 8
 // migrationLock is the advisory lock that whoever migrates holds.
 const migrationLock = 0x41545043
 
+// bounds keep a replica that hangs from stopping all others: nobody waits longer
+// for a lock than SQLite does, and the server ends transactions whose client is
+// silent. They are set in each transaction and not at the start of a connection,
+// where a pooler between may refuse them.
+const bounds = `SELECT set_config('lock_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '30s', true)`
+
 // postgresEngine is PostgreSQL. Tables lie in the first schema of the search path.
 func postgresEngine() engine {
 	return engine{
@@ -55,6 +61,9 @@ func openPostgreSQL(ctx context.Context, dsn string) (*Store, error) {
 	s := &Store{
 		read: db, write: db, engine: postgresEngine(),
 		place: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))) + "/" + config.Database,
+	}
+	if config.RuntimeParams["lock_timeout"] == "" {
+		s.engine.bound = bounds
 	}
 	if err := db.PingContext(ctx); err != nil {
 		_ = db.Close()

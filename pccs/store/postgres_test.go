@@ -29,6 +29,7 @@ func TestPostgreSQL(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *bench){
 		"ThatOnlyAnswersReadsIsServedFrom":             readOnlyPostgres,
 		"ThatCannotBeReachedIsNamedWithoutItsPassword": unreachablePostgres,
+		"WaitsForAnotherReplicaOnlySoLong":             postgresWithAHungReplica,
 		"MayHoldTablesOfOthers":                        postgresWithTablesOfOthers,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, b) })
@@ -46,6 +47,20 @@ func readOnlyPostgres(t *testing.T, b *bench) {
 	if err == nil || !strings.Contains(err.Error(), "only answers reads") {
 		t.Errorf("a write to a server that only answers reads: %v", err)
 	}
+}
+
+func postgresWithAHungReplica(t *testing.T, b *bench) {
+	dsn := b.fresh(t)
+	s := open(t, dsn+"&lock_timeout=100ms")
+	tx, err := b.raw(t, dsn).BeginTx(t.Context(), nil)
+	must(t, err)
+	_, err = tx.ExecContext(t.Context(), `UPDATE pccs_meta SET generation = 100`)
+	must(t, err)
+	if err := s.Write(t.Context(), everything()); err == nil || !strings.Contains(err.Error(), "does not come to an end") {
+		t.Errorf("a write while another replica hangs: %v", err)
+	}
+	must(t, tx.Rollback())
+	must(t, s.Write(t.Context(), everything()))
 }
 
 func unreachablePostgres(t *testing.T, b *bench) {

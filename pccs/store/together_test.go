@@ -122,6 +122,24 @@ func manyWriteAndReadAtOnce(t *testing.T, b *bench) {
 	}
 }
 
+func readersDoNotWait(t *testing.T, b *bench) {
+	dsn := b.fresh(t)
+	s := open(t, dsn)
+	must(t, s.Write(t.Context(), everything()))
+	tx, err := b.raw(t, dsn).BeginTx(t.Context(), nil)
+	must(t, err)
+	_, err = tx.ExecContext(t.Context(), `UPDATE pccs_meta SET generation = 100`)
+	must(t, err)
+	// The other writer is not done, and what it wrote is not to be seen.
+	is[int64](t, 1)(s.Generation(t.Context()))
+	_, err = s.Artefact(t.Context(), tcbKey)
+	must(t, err)
+	_, err = open(t, dsn).VerifyLog(t.Context())
+	must(t, err)
+	must(t, tx.Commit())
+	is[int64](t, 100)(s.Generation(t.Context()))
+}
+
 func manyOpenAtOnce(t *testing.T, b *bench) {
 	dsn := b.fresh(t)
 	var wg sync.WaitGroup
