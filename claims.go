@@ -4,7 +4,6 @@ package attesteer
 
 import (
 	"bytes"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -36,6 +35,6 @@ func newClaim(name string, value []byte) CustomClaim {
 // printable reports whether text is UTF-8 that a terminal shows.
 func printable(text []byte) bool {
 	return len(text) > 0 && utf8.Valid(text) && bytes.IndexFunc(text, func(r rune) bool {
-		return !unicode.IsGraphic(r) && r != '\n' && r != '\t'
+		return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 // control characters
 	}) < 0
 }

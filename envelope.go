@@ -22,10 +22,10 @@ const (
 // envelope is one opened layer around evidence.
 type envelope struct {
 	format rats.Format
-	// inner is what lies inside, recognised in its turn: another envelope or a body.
+	// inner is what lies inside, recognised in its turn: another envelope or a
+	// body. Where it is bare it can be a body only.
 	inner []byte
-	// body is what lies inside where opening the envelope read it already.
-	body body
+	bare  bool
 	// holds says which formats may lie inside; nil for any that is recognised.
 	holds func(rats.Format) bool
 
@@ -59,9 +59,9 @@ type binding struct {
 type opener func(raw []byte) (*envelope, error)
 
 // openers returns every kind of envelope. Their contents begin differently, so
-// that the order does not matter; each decides by a few bytes.
+// that the order does not matter.
 func openers() []opener {
-	return []opener{openReport}
+	return []opener{openReport, openEvidence, openQuoteJSON}
 }
 
 // open opens the outermost envelope of raw, nil if there is none.
@@ -84,25 +84,25 @@ type parsed struct {
 // parse recognises and reads evidence.
 func (ev Evidence) parse() (*parsed, error) {
 	p := &parsed{}
-	raw, total := ev.Raw, 0
-	for p.body == nil {
+	// What is stated to be a bare quote is not looked into.
+	raw, total, bare := ev.Raw, 0, ev.Format.IsQuote()
+	for !bare {
 		e, err := open(raw)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case e == nil:
-			if p.body, err = readBody(raw); err != nil {
-				return nil, err
-			}
-			continue
-		case len(p.envelopes) == maxEnvelopes:
-			return nil, rats.Errorf(rats.Malformed, "evidence in more than %d envelopes", maxEnvelopes)
 		}
-		if total += len(raw); total > maxEnveloped {
-			return nil, rats.Errorf(rats.Malformed, "envelopes of more than %d bytes", maxEnveloped)
+		if e == nil {
+			break
+		}
+		if total += len(raw); len(p.envelopes) == maxEnvelopes || total > maxEnveloped {
+			return nil, rats.Errorf(rats.Malformed, "evidence in more than %d envelopes, or in more than %d bytes of them", maxEnvelopes, maxEnveloped)
 		}
 		p.envelopes = append(p.envelopes, e)
-		raw, p.body = e.inner, e.body
+		raw, bare = e.inner, e.bare
+	}
+	var err error
+	if p.body, err = readBody(raw); err != nil {
+		return nil, err
 	}
 	if err := p.fits(); err != nil {
 		return nil, err

@@ -23,8 +23,12 @@ type Evidence struct {
 // Decode returns the bytes of evidence that may be written as text: hex, with
 // or without 0x, of either case, or base64, standard or URL, padded or not;
 // white space is ignored. Anything else is returned as it is. Which of them it
-// is is told by the content.
+// is is told by the content. Comments before it, lines that begin with #, are
+// left out.
 func Decode(data []byte) ([]byte, error) {
+	for len(data) > 0 && data[0] == '#' {
+		_, data, _ = bytes.Cut(data, []byte("\n"))
+	}
 	if len(data) == 0 {
 		return nil, rats.Errorf(rats.Malformed, "the evidence is empty")
 	}

@@ -105,7 +105,7 @@ func TestFormatsAreRecognisedByTheirFirstBytes(t *testing.T) {
 		b[0], b[4] = version, tee
 		return b
 	}
-	oe, _ := hex.DecodeString("03000000" + "a3a21e871b4d4014b70aa125d2fbcd8c" + strings.Repeat("00", 64))
+	oe, _ := hex.DecodeString("03000000" + "f228aa3fde4d49d3884cb2aa87a50da6" + "ffffffff" + "0100000000000000" + "00")
 	for _, tt := range []struct {
 		name string
 		raw  []byte
@@ -120,7 +120,7 @@ func TestFormatsAreRecognisedByTheirFirstBytes(t *testing.T) {
 		{"an SGX quote of version 5", header(5, 0), rats.SGXQuoteV5, rats.None},
 		{"a TDX quote of version 5", header(5, 0x81), rats.TDXQuoteV5, rats.None},
 		{"a quote of version 6", header(6, 0), "", rats.Unsupported},
-		{"Open Enclave evidence", oe, "", rats.Unsupported},
+		{"Open Enclave evidence of EPID", oe, "", rats.Unsupported},
 		{"nothing", nil, "", rats.Malformed},
 		{"zeros", make([]byte, 5000), "", rats.Malformed},
 		{"a certificate", append([]byte{0x30, 0x82}, make([]byte, 500)...), "", rats.Malformed},

@@ -35,8 +35,6 @@ func recogniseBody(raw []byte) (rats.Format, error) {
 		return rats.IASReport, nil
 	case isQuote(raw):
 		return recogniseQuote(raw)
-	case isOEEvidence(raw):
-		return "", rats.Errorf(rats.Unsupported, "Open Enclave evidence with a version 3 header is not verified yet")
 	default:
 		return "", rats.Errorf(rats.Malformed, "%s is no evidence of a kind known here", guess(raw))
 	}
@@ -52,15 +50,6 @@ func isQuote(raw []byte) bool {
 	version, key := binary.LittleEndian.Uint16(raw), binary.LittleEndian.Uint16(raw[2:])
 	return bytes.Equal(raw[12:28], vendor[:]) ||
 		version >= 3 && version <= 5 && (key == quote.ECDSAP256 || key == quote.ECDSAP384)
-}
-
-// isOEEvidence reports whether raw begins with oe_attestation_header_t for SGX
-// quotes: version 3 and the format's UUID.
-func isOEEvidence(raw []byte) bool {
-	return bytes.HasPrefix(raw, []byte{
-		3, 0, 0, 0,
-		0xa3, 0xa2, 0x1e, 0x87, 0x1b, 0x4d, 0x40, 0x14, 0xb7, 0x0a, 0xa1, 0x25, 0xd2, 0xfb, 0xcd, 0x8c,
-	})
 }
 
 func recogniseQuote(raw []byte) (rats.Format, error) {

@@ -46,8 +46,11 @@ type Result struct {
 	Endorsements []UsedEndorsement `json:"endorsements"`
 	// Checks lists every check in the fixed order in which they run.
 	Checks []rats.Check `json:"checks"`
-	// RuntimeData is what was found to hash to the report data, null if none was given.
+	// RuntimeData is what was found to hash to the report data, be it that the
+	// caller gave it or that it came in an envelope; null if there is none.
 	RuntimeData *Hex `json:"runtime_data"`
+	// RuntimeKey describes runtime data that are a public key, null where they are none.
+	RuntimeKey *RuntimeKey `json:"runtime_key"`
 	// CustomClaims are what the enclave says beside its measurement, in the order
 	// in which it says it. The report data are their hash.
 	CustomClaims []CustomClaim `json:"custom_claims"`

@@ -48,6 +48,9 @@ func (v *Verifier) Verify(ev Evidence, en *Endorsements, p Policy, at time.Time)
 			rejection = c.err.In(c.Name, c.Spec)
 		}
 	}
+	if r.RuntimeData != nil {
+		r.RuntimeKey = readRuntimeKey(*r.RuntimeData)
+	}
 	r.Tier = tier(judged.tcb, r.BuildMode, decided)
 	if rejection != nil {
 		r.Kind = rejection.Kind
@@ -77,7 +80,9 @@ func (j verdict) bound(r *Result, in *parsed) *rats.Error {
 	if failure != nil && !slices.ContainsFunc(r.Checks[:j.own], earlier) {
 		first = failure
 	}
-	r.Checks = slices.Insert(r.Checks, j.own, checks...)
+	if len(checks) > 0 {
+		r.Checks = append(append(r.Checks[:j.own:j.own], checks...), r.Checks[j.own:]...)
+	}
 	return first
 }
 

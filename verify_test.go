@@ -86,7 +86,7 @@ func TestTheResultReadsAsTheContractSays(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	const want = "accepted build_mode checks custom_claims endorsements envelope fingerprint format kind measurement pck report_data runtime_data " +
+	const want = "accepted build_mode checks custom_claims endorsements envelope fingerprint format kind measurement pck report_data runtime_data runtime_key " +
 		"schema tcb tee tier trust_root valid_from valid_until verified_at"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("members %s", got)

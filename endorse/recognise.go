@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/attesteer/attesteer/openenclave"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -48,12 +49,35 @@ func (p *parts) fault(kind rats.Kind, format string, args ...any) {
 // recognise takes apart the content of one file.
 func recognise(data []byte) *parts {
 	p := &parts{}
+	for len(data) > 0 && data[0] == '#' { // comments before it
+		_, data, _ = bytes.Cut(data, []byte("\n"))
+	}
+	if openenclave.IsEndorsements(data) {
+		p.takeOpenEnclave(data)
+		return p
+	}
 	if looksLikeDER(data) {
 		p.takeDER(data) // as it is: DER may well end in a byte that looks like white space
 		return p
 	}
 	p.takeText(trimmed(data), 0)
 	return p
+}
+
+// takeOpenEnclave takes Open Enclave's endorsements apart.
+func (p *parts) takeOpenEnclave(data []byte) {
+	in, err := openenclave.ParseEndorsements(data)
+	if err != nil {
+		p.faults = append(p.faults, rats.AsError(err))
+		return
+	}
+	for _, part := range in.Parts() {
+		if looksLikeDER(part) {
+			p.takeDER(part)
+		} else {
+			p.takeText(trimmed(part), 0)
+		}
+	}
 }
 
 // trimmed drops what programs leave around a text: a byte order mark, white

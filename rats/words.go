@@ -33,6 +33,16 @@ const (
 	IASReport  Format = "ias-report"
 )
 
+// IsQuote reports whether f is a quote of Intel's in no envelope.
+func (f Format) IsQuote() bool {
+	switch f {
+	case SGXQuoteV3, SGXQuoteV4, SGXQuoteV5, TDXQuoteV4, TDXQuoteV5:
+		return true
+	default:
+		return false
+	}
+}
+
 // BuildMode tells a debug enclave, whose memory its host can read, from a
 // production one.
 type BuildMode string

@@ -50,7 +50,8 @@ type Key struct {
 }
 
 // ReadKey reads a public key as SubjectPublicKeyInfo (RFC 5280 4.1), in DER or
-// as one PEM block "PUBLIC KEY": Ed25519, P-256, P-384, or RSA of 2048 to 8192
+// as one PEM block "PUBLIC KEY", which white space and zero bytes may follow, as
+// enclaves fill their buffers up: Ed25519, P-256, P-384, or RSA of 2048 to 8192
 // bits. Other keys are Unsupported, all else Malformed.
 func ReadKey(data []byte) (*Key, error) {
 	if len(data) == 0 || len(data) > MaxKey {
@@ -58,7 +59,7 @@ func ReadKey(data []byte) (*Key, error) {
 	}
 	der := data
 	if block, rest := pem.Decode(data); block != nil {
-		if block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
+		if block.Type != "PUBLIC KEY" || len(bytes.Trim(rest, "\x00 \t\r\n")) > 0 {
 			return nil, rats.Errorf(rats.Malformed, "PEM of %q, or more than one key", block.Type)
 		}
 		der = block.Bytes
