@@ -19,4 +19,4 @@ func (s *Service) RenewDue(ctx context.Context) time.Time { return s.renewDue(ct
 func NormalKey(k store.Key) (store.Key, error) { return normalKey(k) }
 
 // CRLKey returns the key of the list at a URL.
-func CRLKey(uri string) store.Key { return crlKey(uri) }
+func CRLKey(uri string) (store.Key, error) { return crlKey(uri) }

@@ -53,7 +53,7 @@ func (s *Service) Artefact(ctx context.Context, key store.Key) (*store.Artefact,
 			return s.filled(ctx, k)
 		}
 	}
-	return s.settle(a, failed)
+	return s.settle(k, a, failed)
 }
 
 // filled returns what a flight has brought.
@@ -65,19 +65,20 @@ func (s *Service) filled(ctx context.Context, k store.Key) (*store.Artefact, err
 	case a == nil:
 		return nil, refuse(http.StatusInternalServerError, rats.Internal, "%s was fetched and is not in the store", k)
 	case s.Stale(a):
-		s.schedule.hold(k, s.now().Add(staleRetry))
-		return s.settle(a, refuse(http.StatusBadGateway, rats.EndorsementExpired, "%s: the upstreams have none that is current", k))
+		return s.settle(k, a, refuse(http.StatusBadGateway, rats.EndorsementExpired, "%s: the upstreams have none that is current", k))
 	}
 	return a, nil
 }
 
 // settle decides between an artefact that is stale, if there is one, and the
 // reason why there is none that is current.
-func (s *Service) settle(a *store.Artefact, failed error) (*store.Artefact, error) {
+func (s *Service) settle(k store.Key, a *store.Artefact, failed error) (*store.Artefact, error) {
 	if a == nil {
 		return nil, failed
 	}
-	s.schedule.hold(a.Key, s.now().Add(staleRetry))
+	if s.schedule.due(k, s.now()) {
+		s.schedule.hold(k, s.now().Add(staleRetry))
+	}
 	if s.stale == ServeStale {
 		return a, nil
 	}
@@ -123,9 +124,14 @@ func (s *Service) numbered(ctx context.Context, k store.Key) (*store.Artefact, e
 }
 
 // CRL returns the revocation list at a URL of Intel's, in DER. Lists that have a
-// name of their own are those that stand under it.
+// name of their own are those that stand under it. A URL that is none of
+// Intel's is refused with status 400.
 func (s *Service) CRL(ctx context.Context, uri string) (*store.Artefact, error) {
-	return s.Artefact(ctx, crlKey(uri))
+	k, err := crlKey(uri)
+	if err != nil {
+		return nil, err
+	}
+	return s.Artefact(ctx, k)
 }
 
 // fill fetches what stands under a key, once for all who want it now.
@@ -198,6 +204,9 @@ func (s *Service) take(
 	}
 	if before != nil && before.Digest == a.Digest {
 		return Same, nil
+	}
+	if k.Kind == store.RootCRL {
+		s.sweep(ctx, a.Body)
 	}
 	return Got, nil
 }

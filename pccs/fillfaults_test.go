@@ -3,6 +3,13 @@
 package pccs_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -134,6 +141,93 @@ func TestAnUpstreamWhoseTLSCertificateIsNotTrustedGivesNothing(t *testing.T) {
 	}
 	if got := other.holds(t); len(got) != 0 {
 		t.Errorf("kept: %q", got)
+	}
+}
+
+func TestAnUpstreamWhoseTLSCertificateHasExpiredGivesNothing(t *testing.T) {
+	l := newLab(t, setup{})
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, of, of, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(l.pcs)
+	server.Config.ErrorLog = quiet()
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	u, err := pccs.NewUpstream(pccs.UpstreamConfig{Base: server.URL, RootCRL: server.URL + "/IntelSGXRootCA.der", RootCAs: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newLab(t, setup{upstreams: []pccs.Upstream{u}})
+	_, err = other.Artefact(t.Context(), rootKey())
+	wantStatus(t, err, 502)
+	if !strings.Contains(other.log.String(), "expired") || len(other.holds(t)) != 0 {
+		t.Errorf("kept %q, and the log says:\n%s", other.holds(t), other.log)
+	}
+}
+
+func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
+	instead := func(path, query string) pcstest.Fault {
+		return func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r = r.Clone(r.Context())
+				r.URL.Path, r.URL.RawQuery = path, query
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+	numbered := qeKey(rats.SGX, "20")
+	for name, c := range map[string]struct {
+		key     store.Key
+		answer  pcstest.Fault
+		faults  simtee.Faults
+		matches string
+	}{
+		"SGX for TDX":                  {qeKey(rats.TDX, ""), instead("/sgx/certification/v4/qe/identity", ""), simtee.Faults{}, "/tdx/"},
+		"QVE for QE":                   {qeKey(rats.SGX, ""), instead("/sgx/certification/v4/qve/identity", ""), simtee.Faults{}, "/qe/identity"},
+		"an identity for TCB info":     {tcbKey(rats.SGX, ""), instead("/sgx/certification/v4/qe/identity", ""), simtee.Faults{}, "/tcb"},
+		"another evaluation":           {numbered, instead("/sgx/certification/v4/qe/identity", "update=standard"), revised(19), "qe/identity"},
+		"the processor's list":         {pckKey("platform"), instead("/sgx/certification/v4/pckcrl", "ca=processor&encoding=der"), simtee.Faults{}, "ca=platform"},
+		"a PCK CA's list for the root": {rootKey(), instead("/sgx/certification/v4/pckcrl", "ca=processor&encoding=der"), simtee.Faults{}, "RootCA"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, setup{faults: c.faults})
+			l.pcs.Break(c.matches, c.answer)
+			_, err := l.Artefact(t.Context(), c.key)
+			wantStatus(t, err, 502)
+			for _, held := range l.holds(t) {
+				if !strings.HasPrefix(held, "root_crl") {
+					t.Errorf("kept: %s", held)
+				}
+			}
+		})
+	}
+}
+
+func TestANewListOfTheRootsSaysWhatItLeavesWithoutAVoucher(t *testing.T) {
+	l := newLab(t, setup{})
+	l.must(t, tcbKey(rats.SGX, ""))
+	l.clock.advance(24 * time.Hour)
+	l.renew(t, revoking(newPKI(t, simtee.Faults{}), simtee.TCBSigning))
+	_, err := l.Refresh(t.Context(), pccs.RefreshRequest{})
+	wantStatus(t, err, 503)
+	if !strings.Contains(l.log.String(), "vouched for by a revoked certificate") {
+		t.Errorf("the log does not say it:\n%s", l.log)
 	}
 }
 

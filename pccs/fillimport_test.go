@@ -325,7 +325,7 @@ func TestRealCollateralIsTakenByteForByteAndMarkedAsStale(t *testing.T) {
 	if err != nil || !bytes.Equal(list.Body, c.PlatformCRL) {
 		t.Errorf("%v, %v", list, err)
 	}
-	_, err = service.CRL(t.Context(), "https://sbx.certificates.trustedservices.intel.com/IntelSGXRootCA.der")
+	_, err = service.CRL(t.Context(), "https://sbx-certificates.trustedservices.intel.com/IntelSGXRootCA.der")
 	wantStatus(t, err, 404)
 }
 

@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
+	"log/slog"
 
 	"github.com/attesteer/attesteer/pccs/store"
 	"github.com/attesteer/attesteer/rats"
@@ -62,6 +64,31 @@ func (s *Service) chainOfList(ctx context.Context, der []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// sweep says in the log what a new list of the root's leaves without a voucher.
+// It stays: verifiers hold it against the same list, and refuse it with a
+// better reason than that it is not there.
+func (s *Service) sweep(ctx context.Context, der []byte) {
+	list, err := parseList(der)
+	if err != nil {
+		return
+	}
+	all, err := s.store.ArtefactsWithBodies(ctx)
+	if err != nil {
+		s.log.ErrorContext(ctx, "artefacts not held against the new revocation list", slog.String("error", err.Error()))
+		return
+	}
+	for i := range all {
+		issuers, err := s.openChain(all[i].Chain)
+		if err == nil {
+			err = lists{root: list}.admits(issuers)
+		}
+		if errors.Is(err, rats.Revoked) {
+			s.log.ErrorContext(ctx, "artefact is vouched for by a revoked certificate", slog.String("key", all[i].Key.String()),
+				slog.String("error", err.Error()))
+		}
+	}
 }
 
 // evaluationOf reads the evaluation number of TCB info or of an identity.

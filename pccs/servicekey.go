@@ -5,7 +5,6 @@ package pccs
 import (
 	"encoding/hex"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +51,9 @@ func normalKey(k store.Key) (store.Key, error) {
 	case store.RootCRL:
 		k.TEE, k.Version, k.Scope = "", 4, ""
 	case store.CRL:
+		if _, err := crlKey(k.Scope); err != nil {
+			return k, err
+		}
 		k.TEE, k.Version = "", 4
 	case store.FMSPCs:
 		if k.Scope == "" {
@@ -107,33 +109,6 @@ func evaluated(kind store.Kind) bool {
 
 func badKey(format string, args ...any) *Refusal {
 	return refuse(http.StatusBadRequest, rats.Malformed, format, args...)
-}
-
-// Where Intel has revocation lists, and the paths by which they are told apart:
-// a list that has a key of its own is kept once, whatever it is called by.
-const (
-	intelCRLHost = "certificates.trustedservices.intel.com"
-	rootCRLPath  = "/intelsgxrootca."
-	pckCRLPath   = "/sgx/certification/"
-)
-
-// crlKey returns the key of the list at a URL.
-func crlKey(uri string) store.Key {
-	k := store.Key{Kind: store.CRL, Scope: uri, Version: 4}
-	u, err := url.Parse(uri)
-	if err != nil {
-		return k
-	}
-	path := strings.ToLower(u.Path)
-	switch {
-	case strings.EqualFold(u.Host, intelCRLHost) && (path == rootCRLPath+"der" || path == rootCRLPath+"crl"):
-		return store.Key{Kind: store.RootCRL, Version: 4}
-	case strings.EqualFold(u.Host, intelHost) && strings.HasPrefix(path, pckCRLPath) && strings.HasSuffix(path, "/pckcrl"):
-		if ca := strings.ToLower(u.Query().Get("ca")); ca == store.ProcessorCA || ca == store.PlatformCA {
-			return store.Key{Kind: store.PCKCRL, Scope: ca, Version: 4}
-		}
-	}
-	return k
 }
 
 // ParseFMSPCs reads the FMSPCs of a refresh, in each of the ways in which tools

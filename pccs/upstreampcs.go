@@ -178,6 +178,9 @@ func (u *httpUpstream) locate(key store.Key) (where string, ok bool) {
 	case store.RootCRL:
 		return u.rootCRL, true
 	case store.CRL:
+		if u.pccs {
+			return u.sgx + "crl?uri=" + url.QueryEscape(key.Scope), true
+		}
 		return key.Scope, true
 	case store.PCKCRL:
 		path = "pckcrl"
