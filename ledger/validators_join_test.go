@@ -84,7 +84,7 @@ func TestWhoJoinsFromASnapshotKnowsWhatWasDecidedBefore(t *testing.T) {
 	if err == nil {
 		stop(t, n)
 	}
-	if rats.KindOf(err) != rats.Unsupported || !strings.Contains(err.Error(), "it takes a program that knows version 5") {
+	if rats.KindOf(err) != rats.Unsupported || !strings.Contains(err.Error(), "it takes a program that knows version 6") {
 		t.Errorf("an old program joins: %v", err)
 	}
 }

@@ -223,7 +223,7 @@ func followsChanges(t *testing.T, n *Node, genesis []byte, id record.ID) {
 
 // saysItIsOld reports whether an error says that it takes a newer program.
 func saysItIsOld(err error) bool {
-	return rats.KindOf(err) == rats.Unsupported && strings.Contains(err.Error(), "it takes a program that knows version 5")
+	return rats.KindOf(err) == rats.Unsupported && strings.Contains(err.Error(), "it takes a program that knows version 6")
 }
 
 // stopsBefore demands that a node fails by itself before the block of a height.

@@ -38,14 +38,21 @@ type Parameters struct {
 	// EvaluationDelay is how long after a TCB recovery the evaluation that came
 	// of it binds, by the newest list of evaluation numbers in state.
 	EvaluationDelay int64 `cbor:"11,keyasint" json:"evaluation_delay_ms"`
+	// MaxReportAge is how old an IAS report may be when it is recorded; zero for
+	// [UsualReportAge]. It is of version 5 of the state machine.
+	MaxReportAge int64 `cbor:"12,keyasint,omitempty" json:"max_report_age_ms"`
 }
+
+// UsualReportAge is how old an IAS report may be where a ledger says nothing of it:
+// a day, in milliseconds.
+const UsualReportAge = 24 * 3600 * 1000
 
 // century bounds every duration, so that no sum with a ledger time overflows.
 const century = 100 * 365 * 24 * 3600 * 1000
 
 // Check refuses parameters that no ledger can have: Malformed.
 func (p Parameters) Check() error {
-	all := []int64{p.DefaultDuration, p.MinDuration, p.MaxDuration, p.MaxUnfresh, p.FreshnessWindow, p.MaxTransactionLife, p.EvaluationDelay}
+	all := []int64{p.DefaultDuration, p.MinDuration, p.MaxDuration, p.MaxUnfresh, p.FreshnessWindow, p.MaxTransactionLife, p.EvaluationDelay, p.MaxReportAge}
 	switch {
 	case p.MinDuration <= 0 || p.DefaultDuration < p.MinDuration || p.MaxDuration < p.DefaultDuration:
 		return rats.Errorf(rats.Malformed, "parameters: durations are not in order")

@@ -4,6 +4,7 @@ package record
 
 import (
 	"github.com/attesteer/attesteer/dcap"
+	"github.com/attesteer/attesteer/epid"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -20,6 +21,9 @@ type Watch struct {
 	// Deadline is when the record has to be looked at though no endorsement
 	// changes: its expiry, or the end of a certificate of the device.
 	Deadline Millis `cbor:"3,keyasint"`
+	// EPID are the inputs of the last verdict, of IAS reports. They never lead to
+	// another one, and rest on no endorsement.
+	EPID *epid.Inputs `cbor:"4,keyasint,omitempty"`
 }
 
 // Sweep is how far the ledger has come with judging records again, in the order

@@ -96,6 +96,9 @@ func (x *run) feasible(p *record.Proposal) error {
 		}
 		return nil
 	case record.ProposeParameters:
+		if p.Parameters.MaxReportAge != 0 && g.Version < formsVersion {
+			return rats.Errorf(rats.Malformed, "version %d of the state machine knows no greatest age of reports", g.Version)
+		}
 		return replaces(p, g.Parameters, *p.Parameters)
 	case record.ProposePolicy:
 		if err := x.st.genesis.allows(p.Policy); err != nil {

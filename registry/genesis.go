@@ -52,8 +52,8 @@ func NewGenesis(network string) Genesis {
 		DefaultDuration: (2 * day).Milliseconds(), MinDuration: time.Minute.Milliseconds(), MaxDuration: (90 * day).Milliseconds(),
 		MaxUnfresh: (30 * day).Milliseconds(), FreshnessWindow: (10 * time.Minute).Milliseconds(),
 		MaxTransactionLife: (10 * time.Minute).Milliseconds(), MaxListings: 16,
-		EvaluationDelay: (365 * day).Milliseconds(),
-		RegistrarQuota:  2000, UnknownQuota: 100, PlatformQuota: 100,
+		EvaluationDelay: (365 * day).Milliseconds(), MaxReportAge: record.UsualReportAge,
+		RegistrarQuota: 2000, UnknownQuota: 100, PlatformQuota: 100,
 	}
 	if network == Dev {
 		p.MaxUnfresh, p.RegistrarQuota, p.UnknownQuota, p.PlatformQuota = 0, 0, 0, 0

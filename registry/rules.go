@@ -74,7 +74,7 @@ func (st *state) policy(runtimeData []byte) attesteer.Policy {
 			rats.OutOfDate, rats.OutOfDateConfigurationNeeded,
 			rats.TDRelaunchAdvised, rats.TDRelaunchAdvisedConfigurationNeeded,
 		},
-		Roots: st.roots(), RuntimeData: runtimeData,
+		Roots: st.roots(), RuntimeData: runtimeData, MaxReportAge: st.reportAge(),
 	}
 }
 

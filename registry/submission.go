@@ -45,6 +45,9 @@ func (x *run) submit(o *record.Opened, out *TxResult) error {
 // the second half of the report data is a remembered block's hash, runtime data
 // are held against the first.
 func (x *run) appraise(s *record.Submission) (*attesteer.Result, error) {
+	if err := x.st.takes(s.Evidence); err != nil {
+		return nil, err
+	}
 	verify := func(p attesteer.Policy) (*attesteer.Result, error) {
 		return x.registry.verifier.Verify(attesteer.Evidence{Raw: s.Evidence}, x.st.shelf.all, p, x.st.time.Time.Time())
 	}

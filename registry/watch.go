@@ -13,12 +13,13 @@ import (
 
 // inputsOf returns what a watched record is judged by again.
 func inputsOf(w *record.Watch, mode rats.BuildMode) *attesteer.Inputs {
-	return &attesteer.Inputs{DCAP: w.DCAP, BuildMode: mode}
+	return &attesteer.Inputs{DCAP: w.DCAP, EPID: w.EPID, BuildMode: mode}
 }
 
 // watch returns what is kept of evidence to judge it again.
 func (w writing) watch() *record.Watch {
-	return &record.Watch{DCAP: w.result.Inputs.DCAP, RestsOn: placesOf(w.result.Endorsements)}
+	in := w.result.Inputs
+	return &record.Watch{DCAP: in.DCAP, EPID: in.EPID, RestsOn: placesOf(w.result.Endorsements)}
 }
 
 // placesOf returns where endorsements stand, sorted by kind, of which each

@@ -318,7 +318,7 @@ func (a *app) proposeVersionCommand() *cobra.Command {
 Programs that do not know it stop before that block, say so, and change nothing;
 install one that does and start it on the same home. With --call-off it proposes
 that the planned version does not begin.`,
-		Example: `  attesteer ledger propose version 5 --height 250000
+		Example: `  attesteer ledger propose version 6 --height 250000
   attesteer ledger propose version --call-off`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
