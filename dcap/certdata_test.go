@@ -222,3 +222,44 @@ func TestTheRootCertificateOfAChainIsThatOfItsRoot(t *testing.T) {
 		want(t, a, rats.UntrustedRoot, "pck_chain")
 	}
 }
+
+func TestAQuoteSaysHowItNamesItsPlatform(t *testing.T) {
+	for _, kind := range []uint16{quote.CertPPID, quote.CertPPIDRSA2048, quote.CertPPIDRSA3072} {
+		l := newLab(t, named(kind))
+		l.quote.Header.UserData = [20]byte{1, 2, 15: 16, 16: 99}
+		name, ok, err := dcap.NameOf(l.evidence())
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		encrypted := 0
+		if kind == quote.CertPPIDRSA3072 {
+			encrypted = 384
+		}
+		if name.QEID != [16]byte{1, 2, 15: 16} || (name.PPID == string(ppid)) != (kind == quote.CertPPID) ||
+			len(name.EncryptedPPID) != encrypted || name.PCESVN != 11 {
+			t.Errorf("type %d: %+v", kind, name)
+		}
+		if !name.Certifies(l.pckCertificate()) || name.Certifies(l.endorsements()[0]) {
+			t.Errorf("type %d: the platform's certificate is not told from others", kind)
+		}
+		other := name
+		other.CPUSVN[3]++
+		if other.Certifies(l.pckCertificate()) {
+			t.Errorf("type %d: a certificate of another TCB is taken", kind)
+		}
+		if _, err := dcap.Needs(l.evidence()); rats.KindOf(err) != rats.EndorsementUnavailable {
+			t.Errorf("type %d needs nothing more: %v", kind, err)
+		}
+		need, err := dcap.Needs(l.evidence(), set(t, l.pckCertificate()).Statements()...)
+		if err != nil || need.CA == "" || need.FMSPC == [6]byte{} {
+			t.Errorf("type %d with its certificate: %+v, %v", kind, need, err)
+		}
+	}
+	if _, ok, err := dcap.NameOf(newLab(t).evidence()); ok || err != nil {
+		t.Errorf("a quote that carries its chain names its platform: %v", err)
+	}
+	cut := newLab(t, named(quote.CertPPID, func(b []byte) []byte { return b[:len(b)-1] }))
+	if _, _, err := dcap.NameOf(cut.evidence()); rats.KindOf(err) != rats.Malformed {
+		t.Errorf("cut short: %v", err)
+	}
+}

@@ -143,7 +143,7 @@ func (l *Ledger) all(ctx context.Context, wants []Document) ([]rats.Endorsement,
 			err = rats.Errorf(rats.EndorsementUnavailable, "does not have it")
 		}
 		if err != nil {
-			said = append(said, l.nameOf(d)+": "+l.name+" "+rats.AsError(err).Detail)
+			said = append(said, l.nameOf(d)+": "+l.name+" "+words(err))
 		}
 	}
 	if len(said) == 0 {

@@ -149,7 +149,7 @@ func (o *Order) PCKCertificates(
 		return reply{from: i, items: items, err: err}
 	}, func(r reply) bool {
 		if r.err != nil {
-			said = append(said, rats.AsError(r.err).Detail)
+			said = append(said, words(r.err))
 		}
 		for _, e := range r.items {
 			info, err := o.verifier.CheckEndorsement(e, o.cfg.Roots)

@@ -223,7 +223,7 @@ func (o *Order) position(name string) int {
 func (t *tally) shortage(missing []string) error {
 	var said []string
 	for _, c := range t.complaints {
-		if detail := rats.AsError(c.Err).Detail; rats.KindOf(c.Err) != rats.EndorsementExpired && !slices.Contains(said, detail) {
+		if detail := words(c.Err); rats.KindOf(c.Err) != rats.EndorsementExpired && !slices.Contains(said, detail) {
 			said = append(said, detail)
 		}
 	}
@@ -297,4 +297,9 @@ func (t *tally) standard(a *Answer, chosen []candidate) {
 			}
 		}
 	}
+}
+
+// words are what an error says, without its kind where it has one.
+func words(err error) string {
+	return cmp.Or(rats.AsError(err).Detail, err.Error())
 }

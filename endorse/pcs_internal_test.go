@@ -5,9 +5,12 @@ package endorse
 import (
 	"bytes"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -19,7 +22,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(byte(3), []byte("-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----"), "")
 	f.Add(byte(4), []byte("\xef\xbb\xbf {}"), "-----BEGIN CERTIFICATE-----%0A")
 	f.Add(byte(3), []byte("-----BEGIN X509 CRL----------END X509 CRL-----"), "")
-	kinds := []rats.EndorsementKind{rats.TCBInfo, rats.QEIdentity, rats.PCKCRL, rats.RootCACRL, rats.EvaluationNumbers}
+	f.Add(byte(5), []byte(`{"pckCert":"-----BEGIN CERTIFICATE-----","sgx-Pck-Certificate-Issuer-Chain":"%"}`), "")
+	kinds := []rats.EndorsementKind{rats.TCBInfo, rats.QEIdentity, rats.PCKCRL, rats.RootCACRL, rats.EvaluationNumbers, rats.PCKCertificate}
 	f.Fuzz(func(t *testing.T, kind byte, body []byte, chain string) {
 		d := Document{Kind: kinds[int(kind)%len(kinds)], TEE: rats.SGX, CA: PlatformCA, Evaluation: standard}
 		a := &answered{header: http.Header{}, body: bytes.Clone(body)}
@@ -41,6 +45,36 @@ func FuzzAnswer(f *testing.F) {
 		}
 		if _, err := attesteer.CheckEndorsement(e, nil); rats.KindOf(err) == rats.Internal {
 			t.Errorf("internal error: %v", err)
+		}
+	})
+}
+
+func TestIntelsServiceIsAskedByEncryptedPPIDAlone(t *testing.T) {
+	where, _, err := placeOf(IntelPCS, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Document{Kind: rats.PCKCertificate, Platform: dcap.PlatformName{QEID: [16]byte{1}, PCESVN: 0x0102}}
+	if _, err := where.locate(d); rats.KindOf(err) != rats.Unsupported {
+		t.Errorf("without one: %v", err)
+	}
+	d.Platform.EncryptedPPID = strings.Repeat("\xab", encryptedPPID)
+	got, err := where.locate(d)
+	want := IntelPCS + "pckcert?encrypted_ppid=" + strings.Repeat("AB", encryptedPPID) +
+		"&cpusvn=" + strings.Repeat("0", 32) + "&pcesvn=0201&pceid=0000"
+	if err != nil || got != want {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+}
+
+// FuzzPrepared reads files as they may lie in a cache, whatever is in them.
+func FuzzPrepared(f *testing.F) {
+	f.Add([]byte("\x01\x00\x01\x00\x00\x00\xff\xff\xff\x7f\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00[]"))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := Prepared{}
+		if got, _ := p.read(b, dcap.PlatformName{}, time.Unix(0, 0)); len(got) != 0 {
+			t.Errorf("%d certificates of Intel's", len(got))
 		}
 	})
 }

@@ -42,7 +42,7 @@ func (s *PCS) PCKCertificates(
 	d := Document{Kind: rats.PCKCertificate, Platform: platform}
 	got, err := s.obtain(ctx, d, at)
 	if err != nil {
-		err = rats.Errorf(rats.EndorsementUnavailable, "%s: %s %s", d, s.name, rats.AsError(err).Detail)
+		err = rats.Errorf(rats.EndorsementUnavailable, "%s: %s %s", d, s.name, words(err))
 	}
 	if got == nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (s *Split) PCKCertificates(
 			return items, err
 		}
 		if err != nil {
-			said = append(said, rats.AsError(err).Detail)
+			said = append(said, words(err))
 		}
 	}
 	if len(said) == 0 {
