@@ -61,7 +61,7 @@ type opener func(raw []byte) (*envelope, error)
 // openers returns every kind of envelope. Their contents begin differently, so
 // that the order does not matter.
 func openers() []opener {
-	return []opener{openReport, openEvidence, openQuoteJSON}
+	return []opener{openCertificate, openReport, openEvidence, openQuoteJSON}
 }
 
 // open opens the outermost envelope of raw, nil if there is none.

@@ -32,7 +32,7 @@ func Decode(data []byte) ([]byte, error) {
 	if len(data) == 0 {
 		return nil, rats.Errorf(rats.Malformed, "the evidence is empty")
 	}
-	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 || bytes.HasPrefix(bytes.TrimSpace(data), []byte("-----BEGIN ")) {
 		return data, nil
 	}
 	text := bytes.Join(bytes.Fields(data), nil)

@@ -31,6 +31,8 @@ const (
 	OEEvidence Format = "oe-evidence"
 	QuoteJSON  Format = "quote-json"
 	IASReport  Format = "ias-report"
+	// Certificate is an X.509 certificate of attested TLS.
+	Certificate Format = "x509-certificate"
 )
 
 // IsQuote reports whether f is a quote of Intel's in no envelope.
