@@ -27,13 +27,8 @@ type Endorsements interface {
 type LedgerConfig struct {
 	// Node is asked for what is on the ledger.
 	Node Endorsements
-	// Store is where the service keeps what it has; of its quoting enclave's
-	// identity the evaluation number is taken that was the standard one. It may
-	// be nil.
-	Store *store.Store
-	// Roots are as in [Config]. RootCertificates are theirs in DER; nil stands
+	// RootCertificates are those of roots in DER, to complete chains; nil stands
 	// for Intel's.
-	Roots            []rats.TrustRoot
 	RootCertificates [][]byte
 	// Timeout is for one call; zero stands for 20 seconds.
 	Timeout time.Duration
@@ -42,8 +37,14 @@ type LedgerConfig struct {
 // ledger is an Upstream.
 type ledger struct {
 	LedgerConfig
-	verifier *attesteer.Verifier
+	// of is the service that asks it, whose roots count; nil before there is one.
+	of *Service
 }
+
+// bound is an upstream that wants to know for which service it works.
+type bound interface{ bind(of *Service) }
+
+func (l *ledger) bind(of *Service) { l.of = of }
 
 // NewLedger returns what is on a ledger as an upstream: endorsements that others
 // pushed there, so that attestation goes on when the vendor's service is down.
@@ -61,7 +62,7 @@ func NewLedger(cfg LedgerConfig) Upstream {
 	if cfg.RootCertificates == nil {
 		cfg.RootCertificates = [][]byte{IntelRootCertificate()}
 	}
-	return &ledger{cfg, attesteer.NewVerifier(remembered)}
+	return &ledger{LedgerConfig: cfg}
 }
 
 // ledgerSource is the source of what came from a ledger.
@@ -99,7 +100,7 @@ func (l *ledger) Artefact(ctx context.Context, key store.Key) (*Answer, error) {
 	for _, c := range candidates {
 		e := rats.Endorsement{Kind: c.Kind, Body: c.Body, Issuers: c.Issuers}
 		// A ledger may hold what other roots signed, which is no fault of it.
-		if _, err := l.verifier.CheckEndorsement(e, l.Roots); err != nil {
+		if err := l.check(e); err != nil {
 			continue
 		}
 		if key.Kind == store.PCKCRL && caName(e.Issuers[0]) != key.Scope {
@@ -113,6 +114,16 @@ func (l *ledger) Artefact(ctx context.Context, key store.Key) (*Answer, error) {
 		return &Answer{Body: e.Body, Chain: chain, Source: ledgerSource}, nil
 	}
 	return nil, fault
+}
+
+// check verifies what a node said, by the roots of the service.
+func (l *ledger) check(e rats.Endorsement) error {
+	if l.of == nil {
+		_, err := attesteer.CheckEndorsement(e, nil)
+		return err
+	}
+	_, err := l.of.verifier.CheckEndorsement(e, l.of.roots)
+	return err
 }
 
 // list asks the node, for a time.
@@ -217,9 +228,9 @@ func first(a, b bool) int {
 // standard one as it was known here last, else those that there are of TCB info
 // as well as of identities.
 func (l *ledger) preference(ctx context.Context, k store.Key) (func(uint32) bool, error) {
-	if k.Update == store.Standard && l.Store != nil {
+	if k.Update == store.Standard && l.of != nil {
 		known := store.Key{Kind: store.QEIdentity, TEE: k.TEE, Update: store.Standard, Version: 4}
-		if a, err := l.Store.Artefact(ctx, known); err == nil {
+		if a, err := l.of.store.Artefact(ctx, known); err == nil {
 			if n, ok := evaluationOf(a.Body); ok {
 				return func(number uint32) bool { return number == n }, nil
 			}

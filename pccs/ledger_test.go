@@ -136,11 +136,10 @@ func (n *node) PushEndorsements(_ context.Context, items []rats.Endorsement) (*c
 }
 
 // ledgerOf returns a node's ledger as an upstream.
-func ledgerOf(t testing.TB, n *node, kept *store.Store) pccs.Upstream {
+func ledgerOf(t testing.TB, n *node) pccs.Upstream {
 	t.Helper()
 	return pccs.NewLedger(pccs.LedgerConfig{
-		Node: n, Store: kept, Roots: []rats.TrustRoot{simtee.Root()},
-		RootCertificates: [][]byte{pccs.IntelRootCertificate(), newPKI(t, simtee.Faults{}).RootCertificate()},
+		Node: n, RootCertificates: [][]byte{pccs.IntelRootCertificate(), newPKI(t, simtee.Faults{}).RootCertificate()},
 	})
 }
 
@@ -184,7 +183,7 @@ func TestWhatACacheFetchedFillsAnotherThroughALedgerWhenTheVendorIsDown(t *testi
 	}
 
 	vendorURL := first.url
-	second := newLab(t, setup{upstreams: []pccs.Upstream{upstream(t, vendorURL, setup{}), ledgerOf(t, ledger, nil)}})
+	second := newLab(t, setup{upstreams: []pccs.Upstream{upstream(t, vendorURL, setup{}), ledgerOf(t, ledger)}})
 	first.pcs.Break("", pcstest.Status(503))
 	for _, k := range ledgerKeys() {
 		a, want := artefact(t, second, k), artefact(t, first, k)
@@ -203,7 +202,7 @@ func TestWhatACacheFetchedFillsAnotherThroughALedgerWhenTheVendorIsDown(t *testi
 	}
 	// Once the vendor is back, what it says counts.
 	first.pcs.Mend()
-	fresh := newLab(t, setup{upstreams: []pccs.Upstream{upstream(t, vendorURL, setup{}), ledgerOf(t, ledger, nil)}})
+	fresh := newLab(t, setup{upstreams: []pccs.Upstream{upstream(t, vendorURL, setup{}), ledgerOf(t, ledger)}})
 	if a := artefact(t, fresh, tcbKey(rats.SGX, store.Standard)); a.Source == "ledger" {
 		t.Error("the ledger came before the vendor")
 	}
@@ -221,7 +220,7 @@ func TestALedgerWhoseNodeLiesOrIsDownFillsNothing(t *testing.T) {
 	} {
 		n := newNode(clock.Now, vendor(t, simtee.Faults{}, start())...)
 		n.spoil = spoil
-		l := newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, n, nil)}})
+		l := newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, n)}})
 		if a, err := l.Artefact(t.Context(), tcbKey(rats.SGX, store.Standard)); err == nil {
 			t.Errorf("%s: took %s", name, a.Key)
 		}
@@ -231,11 +230,11 @@ func TestALedgerWhoseNodeLiesOrIsDownFillsNothing(t *testing.T) {
 	}
 	n := newNode(clock.Now)
 	n.fail(errors.New("connection refused"))
-	l := newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, n, nil)}})
+	l := newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, n)}})
 	_, err := l.Artefact(t.Context(), tcbKey(rats.SGX, store.Standard))
 	wantStatus(t, err, 502)
 	n.fail(nil)
-	l = newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, newNode(clock.Now), nil)}})
+	l = newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, newNode(clock.Now))}})
 	_, err = l.Artefact(t.Context(), store.Key{Kind: store.FMSPCs})
 	wantStatus(t, err, 404)
 	_, err = l.PCKCert(t.Context(), request(1))
@@ -253,7 +252,7 @@ func TestOfSeveralEvaluationsOnALedgerTheOneThatWasStandardIsTaken(t *testing.T)
 		return s.Key.EvaluationDataNumber
 	}
 	// A new cache knows of none: the highest that TCB info and identities share.
-	l := newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, n, nil)}})
+	l := newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, n)}})
 	if got := number(artefact(t, l, tcbKey(rats.SGX, store.Standard))); got != 22 {
 		t.Errorf("a new cache takes number %d", got)
 	}
@@ -261,14 +260,11 @@ func TestOfSeveralEvaluationsOnALedgerTheOneThatWasStandardIsTaken(t *testing.T)
 		t.Errorf("asked for number 21: %d", got)
 	}
 	// One that knows the standard one stays with it.
-	known := newLab(t, setup{})
+	source := newLab(t, setup{})
+	known := newLab(t, setup{upstreams: []pccs.Upstream{upstream(t, source.url, setup{}), ledgerOf(t, n)}})
 	artefact(t, known, qeKey(rats.SGX, store.Standard)) // number 20
-	u := ledgerOf(t, n, known.store)
-	answer, err := u.Artefact(t.Context(), tcbKey(rats.SGX, store.Standard))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := number(&store.Artefact{Body: answer.Body}); got != 20 {
+	source.pcs.Break("", pcstest.Status(503))
+	if got := number(artefact(t, known, tcbKey(rats.SGX, store.Standard))); got != 20 {
 		t.Errorf("a cache that had number 20 takes number %d", got)
 	}
 	// What is stale comes last.
@@ -279,11 +275,9 @@ func TestOfSeveralEvaluationsOnALedgerTheOneThatWasStandardIsTaken(t *testing.T)
 			newer = append(newer, e)
 		}
 	}
-	answer, err = ledgerOf(t, newNode(clock.Now, newer...), nil).Artefact(t.Context(), tcbKey(rats.SGX, store.Standard))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := number(&store.Artefact{Body: answer.Body}); got != 21 {
+	later := newLab(t, setup{upstreams: []pccs.Upstream{ledgerOf(t, newNode(clock.Now, newer...))}})
+	later.clock.advance(40 * 24 * time.Hour)
+	if got := number(artefact(t, later, tcbKey(rats.SGX, store.Standard))); got != 21 {
 		t.Errorf("with all others stale it takes number %d", got)
 	}
 }

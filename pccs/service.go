@@ -128,6 +128,9 @@ func New(cfg Config) (*Service, error) {
 		s.report = func(Event) {}
 	}
 	for _, u := range cfg.Upstreams {
+		if b, ok := u.(bound); ok {
+			b.bind(s)
+		}
 		s.upstreams = append(s.upstreams, &guarded{Upstream: u, now: s.now})
 	}
 	s.flights.open()
