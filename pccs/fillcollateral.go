@@ -53,6 +53,7 @@ func (s *Service) PutCollateral(ctx context.Context, c *clienttool.Collateral, s
 			k.TEE = rats.TDX
 		case clienttool.QVE:
 			k.Kind = store.QVEIdentity
+		case clienttool.QE:
 		}
 		if id.Early {
 			k.Update = UpdateEarly

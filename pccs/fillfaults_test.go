@@ -61,6 +61,7 @@ func upstreamFaults(t testing.TB) map[string]struct {
 func TestNothingIsKeptOfAnAnswerThatIsNoAnswer(t *testing.T) {
 	for name, c := range upstreamFaults(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			l := newLab(t, setup{timeout: 300 * time.Millisecond})
 			l.must(t, rootKey())
 			l.pcs.Break("/tcb?", c.fault)
@@ -85,6 +86,7 @@ func TestNothingIsKeptOfPCKCertificatesThatAreNone(t *testing.T) {
 			continue // see TestPCKCertificatesThatDoNotFitAreRefused
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			l := newLab(t, setup{timeout: 300 * time.Millisecond})
 			l.pcs.Install(machine(t, 1, simtee.Faults{}))
 			l.pcs.Break("/pckcerts", c.fault)

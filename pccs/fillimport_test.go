@@ -298,7 +298,11 @@ func TestRealCollateralIsTakenByteForByteAndMarkedAsStale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	service, err := pccs.New(pccs.Config{
 		Store: s, Mode: pccs.Offline, Now: func() time.Time { return time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC) },
 	})

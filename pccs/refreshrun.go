@@ -100,12 +100,14 @@ func (s *Service) warn(ctx context.Context, warned map[store.Key]time.Time) {
 			continue
 		}
 		warned[one.Key] = now.Add(warnAgain)
-		message := "artefact is about to be stale"
-		if one.Stale {
-			message = "artefact is stale"
+		attrs := []any{
+			slog.String("key", one.String()), slog.Time("next_update", one.NextUpdate), slog.String("policy", string(s.stale)),
 		}
-		s.log.WarnContext(ctx, message, slog.String("key", one.String()), slog.Time("next_update", one.NextUpdate),
-			slog.String("policy", string(s.stale)))
+		if one.Stale {
+			s.log.WarnContext(ctx, "artefact is stale", attrs...)
+		} else {
+			s.log.WarnContext(ctx, "artefact is about to be stale", attrs...)
+		}
 	}
 	for k := range warned {
 		if !slices.ContainsFunc(all, func(one Standing) bool { return one.Key == k }) {
