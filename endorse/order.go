@@ -22,7 +22,7 @@ type Named struct {
 	Name   string
 	Source Source
 	// Held marks a source that has all it has at hand, such as a folder: it is
-	// always looked at, since that costs nothing.
+	// looked at even where those before it have all, since that costs nothing.
 	Held bool
 }
 
@@ -178,37 +178,35 @@ type reply struct {
 	err   error
 }
 
-// each asks sources until take says that it is enough: those that hold what they
-// have all at once, then the others in their order, the next one as soon as one
-// has answered without its being enough, or has been waited for long enough.
-// take is called by one goroutine, and not after each has returned.
+// each asks sources in their order until take says that it is enough: the next
+// one as soon as one has answered without its being enough, or has been waited
+// for long enough. Those that hold what they have are looked at in any case, in
+// their turn or at last. take is called by one goroutine, and not after each has
+// returned.
 func (o *Order) each(ctx context.Context, ask func(context.Context, int) reply, take func(reply) bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	enough := false
-	var rest []int
-	for i, s := range o.sources {
-		if s.Held {
-			enough = take(ask(ctx, i))
-		} else {
-			rest = append(rest, i)
-		}
-	}
-	replies := make(chan reply, len(rest)) // nobody may be there to hear the last
-	running := 0
-	for !enough && len(rest)+running > 0 {
-		if len(rest) > 0 {
-			i := rest[0]
-			rest = rest[1:]
+	replies := make(chan reply, len(o.sources)) // nobody may be there to hear the last
+	next, running, enough := 0, 0, false
+	for !enough && (next < len(o.sources) || running > 0) && ctx.Err() == nil {
+		if next < len(o.sources) {
+			i := next
+			next++
+			if o.sources[i].Held {
+				enough = take(ask(ctx, i))
+				continue
+			}
 			running++
 			go func() { replies <- ask(ctx, i) }()
 		}
-		r, ok := o.await(ctx, replies, len(rest) > 0)
-		if ok {
+		if r, ok := o.await(ctx, replies, next < len(o.sources)); ok {
 			running--
 			enough = take(r)
-		} else if ctx.Err() != nil {
-			return
+		}
+	}
+	for ; next < len(o.sources); next++ {
+		if o.sources[next].Held {
+			take(ask(ctx, next))
 		}
 	}
 }

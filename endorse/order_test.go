@@ -178,8 +178,14 @@ func TestWhatIsAtHandIsAlwaysLookedAtAndTheFreshestCounts(t *testing.T) {
 	order := endorse.InOrder(endorse.OrderConfig{Roots: []rats.TrustRoot{simtee.Root()}, Hedge: never},
 		endorse.Named{Name: "service", Source: service}, endorse.Named{Name: "folder", Source: folder, Held: true})
 	got := order.Ask(t.Context(), simulatedNeeds(t), at())
-	if service.calls() != 0 || folder.calls() != 1 || len(got.From) != 4 || got.From[0].Source != "folder" {
+	if service.calls() != 1 || folder.calls() != 1 || len(got.From) != 4 || got.From[0].Source != "folder" {
 		t.Errorf("service asked %d times, folder %d: %+v", service.calls(), folder.calls(), got.From)
+	}
+	// The other way round nobody needs to be asked.
+	held := endorse.InOrder(endorse.OrderConfig{Roots: []rats.TrustRoot{simtee.Root()}, Hedge: never},
+		endorse.Named{Name: "folder", Source: folder, Held: true}, endorse.Named{Name: "service", Source: service})
+	if got := held.Ask(t.Context(), simulatedNeeds(t), at()); got.Short != nil || service.calls() != 1 {
+		t.Errorf("the service was asked %d times for what the folder has", service.calls())
 	}
 	folder.items = without(daysAgo(t, 20, 20), rats.PCKCRL)
 	for _, g := range order.Ask(t.Context(), simulatedNeeds(t), at()).From {
