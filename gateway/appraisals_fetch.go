@@ -104,8 +104,8 @@ func (q *fetch) run(ctx context.Context, now func() time.Time, ask func(context.
 // fetchFor asks the node's sources for what the appraisal of evidence needs.
 func (g *Gateway) fetchFor(ctx context.Context, raw []byte) (*fetch, error) {
 	needs, err := attesteer.Needs(attesteer.Evidence{Raw: raw})
-	if err != nil {
-		return nil, err
+	if err != nil || len(needs) == 0 {
+		return &fetch{}, err
 	}
 	return g.fetches.get(ctx, fmt.Sprintf("%v", needs), func(ctx context.Context) (items []rats.Endorsement, short error) {
 		for _, source := range []Source{g.cfg.Source, g.cfg.Vendor} {

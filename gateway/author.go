@@ -52,7 +52,7 @@ func (r *rpc) authorMethods() []method {
 		a.shield = &shield{key: r.g.cfg.ShieldingKey, turn: r.g.turn}
 	}
 	return []method{
-		{name: "attesteer_forwardIasAttestationReport", submits: true, params: "report, url?", about: "Have an IAS report verified and recorded", call: forwardIASReport},
+		{name: "attesteer_forwardIasAttestationReport", submits: true, params: "report, url?", about: "Have an IAS report verified and recorded", call: r.forwardIASReport},
 		{name: "author_getShieldingKey", about: "The key to which callers encrypt", call: a.shieldingKey},
 		{name: "author_getUntrustedUrl", about: "Where the node can be reached", call: a.untrustedURL},
 		{name: "author_pendingExtrinsics", params: "shard, …", about: "What waits for a block", call: a.pendingExtrinsics},
@@ -83,18 +83,6 @@ func texts(params []json.RawMessage, low, high int) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// forwardIASReport takes [DER of a certificate with an IAS report, in hex, url?].
-func forwardIASReport(_ context.Context, params []json.RawMessage) (any, error) {
-	in, err := texts(params, 1, 2)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := decodeHex("report", in[0]); err != nil {
-		return nil, err
-	}
-	return nil, rats.Errorf(rats.Unsupported, "IAS attestation reports (EPID) are not verified by this node")
 }
 
 // shieldingKey answers with a String of JSON, as [client.FormatShieldingKey] makes it.

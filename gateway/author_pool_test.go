@@ -387,30 +387,3 @@ func TestTransactionsTakeATokenThatSubmits(t *testing.T) {
 		}
 	}
 }
-
-func TestIASReportsAreReadBeforeTheyAreRefused(t *testing.T) {
-	h := open(t, "dev", nil)
-	for params, want := range map[string]string{
-		`[]`:                   "malformed: wrong number of parameters: 0, expected 1 or 2",
-		`["00","u","x"]`:       "malformed: wrong number of parameters: 3, expected 1 or 2",
-		`[1]`:                  "malformed: parameter 1: not a string",
-		`["zz"]`:               "malformed: report: not hex",
-		`["000"]`:              "malformed: report: an odd number of hex digits",
-		`[""]`:                 "malformed: report: empty",
-		`["0x3082"]`:           "unsupported: IAS attestation reports",
-		`["3082","u.example"]`: "unsupported: IAS attestation reports",
-	} {
-		got := h.rpc(t, "", `{"jsonrpc":"2.0","id":1,"method":"attesteer_forwardIasAttestationReport","params":`+params+`}`)
-		if text := returnedText(t, *got.Result); !strings.HasPrefix(text, want) {
-			t.Errorf("%s: %s, want %s", params, text, want)
-		}
-	}
-	for body, want := range map[string]string{
-		`{"quote":"3082"}`: "unsupported: ", `{"quote":"xx"}`: "malformed: report: not hex", `{"quote":"","url":"u"}`: "malformed: report: empty",
-	} {
-		got := as[envelope](t, h.post(t, "/v1/attesteer/forward_ias_attestation_report", "any", body).body)
-		if !strings.HasPrefix(got.Message, want) {
-			t.Errorf("%s: %s", body, got.Message)
-		}
-	}
-}

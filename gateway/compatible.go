@@ -83,18 +83,16 @@ type quoteInput struct {
 }
 
 func (g *Gateway) compatibleEntries() []entry {
-	forward := func(method string) func(context.Context, *quoteInput) envelope {
-		return func(ctx context.Context, in *quoteInput) envelope {
-			return g.envelopedCall(ctx, method, in.Body.Quote, in.Body.URL)
-		}
+	forward := func(ctx context.Context, in *quoteInput) envelope {
+		return g.envelopedCall(ctx, "attesteer_forwardDcapQuote", in.Body.Quote, in.Body.URL)
 	}
 	return []entry{
 		serveEnveloped(g.compatible(http.MethodGet, "get_methods", "List the JSON-RPC methods"),
 			func(ctx context.Context, _ *nothing) envelope { return g.envelopedCall(ctx, "rpc_methods") }),
 		serveEnveloped(withToken(g.compatible(http.MethodPost, "forward_dcap_quote", "Have a DCAP quote verified and recorded")),
-			forward("attesteer_forwardDcapQuote")),
+			forward),
 		serveEnveloped(withToken(g.compatible(http.MethodPost, "forward_ias_attestation_report", "Have an IAS report verified and recorded")),
-			forward("attesteer_forwardIasAttestationReport")),
+			g.forwardIASReport),
 	}
 }
 

@@ -188,7 +188,7 @@ func TestCompatibleErrorsKeepTheOriginalsWay(t *testing.T) {
 		{"one byte", dcap, "any", body("03"), 200, 14, "malformed: "},
 		{"cut short", dcap, "any", body(hex.EncodeToString(raw[:1000])), 200, 14, "malformed: "},
 		{"a flipped bit", dcap, "any", body(hex.EncodeToString(flipped)), 200, 10, "bad_signature: "},
-		{"an IAS report", ias, "any", body("00"), 200, 13, "unsupported: "},
+		{"no IAS report", ias, "any", body("00"), 200, 14, "malformed: "},
 		{"an IAS report without a token", ias, "", body("00"), 401, 1, "unauthorized: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -307,7 +307,7 @@ func checkRPC(t *testing.T, h *house, ask func(t *testing.T, msg string) inner) 
 			`"attesteer_forwardDcapQuote","params":["0300"]`:                                  "malformed: ",
 			`"attesteer_forwardDcapQuote","params":["00","` + strings.Repeat("u", 300) + `"]`: "malformed: ",
 			`"attesteer_forwardDcapQuote","params":["00","a\u0007b"]`:                         "malformed: ",
-			`"attesteer_forwardIasAttestationReport","params":["00"]`:                         "unsupported: ",
+			`"attesteer_forwardIasAttestationReport","params":["00"]`:                         "malformed: ",
 		} {
 			got := ask(t, `{"jsonrpc":"2.0","id":1,"method":`+call+`}`)
 			if got.Error != nil || got.Result == nil {

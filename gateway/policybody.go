@@ -42,6 +42,7 @@ func policySchema() *huma.Schema {
 		"grace_period":          textSchema("for how long after an update should have been installed a platform without it is accepted, such as 720h or 30d"),
 		"accept_advisories":     listSchema(textSchema(""), "advisories that may apply; without, any"),
 		"min_tcb_date":          textSchema("RFC 3339 time, or a date: the least of the TCB levels' dates"),
+		"max_report_age":        textSchema("how old an IAS report may be, such as 24h or 1d"),
 		"min_evaluation_number": numberSchema(1<<32-1, "the least TCB evaluation data number to be judged by"),
 		"evaluation_number": {
 			Type: huma.TypeString, Pattern: "^(highest|standard|early|[0-9]{1,10})?$",

@@ -218,7 +218,12 @@ func (r *rpc) forwardDCAPQuote(ctx context.Context, params []json.RawMessage) (a
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.g.submitEvidence(ctx, record.Submission{Evidence: raw, URL: url}, "")
+	return r.forward(ctx, record.Submission{Evidence: raw, URL: url}, "")
+}
+
+// forward has evidence recorded and answers with the transaction.
+func (r *rpc) forward(ctx context.Context, s record.Submission, format rats.Format) (any, error) {
+	out, err := r.g.submitEvidence(ctx, s, format)
 	r.g.logSubmission(ctx, out, err)
 	if err != nil {
 		return nil, err
