@@ -372,3 +372,39 @@ func TestABatchOfAnotherServiceIsVerifiedToo(t *testing.T) {
 		t.Errorf("policies: %v, %v", got, err)
 	}
 }
+
+func TestWhatWasMadeForVersion3IsServedByVersion3Alone(t *testing.T) {
+	l := newLab(t, setup{})
+	c := file(t, simtee.Faults{TCBInfo: func(i *simtee.TCBInfo) {
+		if i.ID == "SGX" {
+			i.ID, i.Version = "", 2
+		}
+	}}, start())
+	c.Version, c.TCBInfos[0].TDX = 3, nil
+	c.Identities = slices.DeleteFunc(c.Identities, func(i clienttool.Identity) bool { return i.Enclave == clienttool.TDQE })
+	if _, err := l.PutCollateral(t.Context(), c, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []store.Key{tcbKey(rats.SGX, ""), qeKey(rats.SGX, ""), rootKey(), pckKey("platform")} {
+		k.Version = 3
+		l.must(t, k)
+	}
+	r := request(1)
+	r.Version, r.CPUSVN, r.EncryptedPPID = 3, rawMore, nil
+	if got, err := l.PCKCert(t.Context(), r); err != nil || got.TCBm != rawBest+pceBest {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if calls := l.pcs.Calls(""); len(calls) > 0 {
+		t.Errorf("calls were made: %q", calls)
+	}
+	if a := l.must(t, tcbKey(rats.SGX, "")); bytes.Equal(a.Body, c.TCBInfos[0].SGX) {
+		t.Error("version 4 is answered with the TCB info of version 3")
+	}
+	// A refresh leaves version 3 as it is: nobody has a newer one.
+	if _, err := l.Refresh(t.Context(), pccs.RefreshRequest{}); err != nil {
+		t.Error(err)
+	}
+	if calls := l.pcs.Calls("/v3/"); len(calls) > 0 {
+		t.Errorf("version 3 was asked: %q", calls)
+	}
+}

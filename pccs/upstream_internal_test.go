@@ -56,7 +56,8 @@ func TestListsAreReadInEveryFormInWhichServicesSendThem(t *testing.T) {
 }
 
 func TestWhatOthersSayIsLegible(t *testing.T) {
-	if got := legible("a\x00b\nc\x7fd\xff\x1b[31m" + strings.Repeat("x", 500)); strings.ContainsAny(got, "\x00\n\x7f\xff\x1b") || len(got) > maxReason {
+	got := legible("a\x00b\nc\x7fd\xff\x1b[31m" + strings.Repeat("x", 500))
+	if got[:12] != "a?b?c?d??[31" || len(got) > maxReason {
 		t.Errorf("%q", got)
 	}
 }
