@@ -284,3 +284,36 @@ func TestAPlatformsCertificateInAFolderHasNoPlace(t *testing.T) {
 		t.Errorf("without the root's certificate: %+v", refused)
 	}
 }
+
+// Statements of many platforms, gathered over a long time: each gets a standard
+// one, the shared evaluation if it has that.
+func TestEachFMSPCOfAFolderGetsAStandardEvaluation(t *testing.T) {
+	var items []rats.Endorsement
+	add := func(number int, fmspc string, identity bool) {
+		f := revised(number)
+		f.TCBInfo = func(i *simtee.TCBInfo) { i.EvaluationDataNumber, i.FMSPC = number, fmspc }
+		of, err := newPKI(t, f).EndorsementsFor(rats.SGX, start())
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, of[0])
+		if identity {
+			items = append(items, of[1])
+		}
+	}
+	add(17, "000000000001", true)
+	add(18, "000000000001", true)
+	add(19, "000000000001", false)
+	add(16, "000000000002", false)
+	add(20, "000000000003", false)
+	batch, _ := pccs.FromEndorsements(items, pccs.FolderOptions{Roots: [][]byte{newPKI(t, simtee.Faults{}).RootCertificate()}})
+	var got []string
+	for _, a := range batch.Artefacts {
+		got = append(got, strings.TrimPrefix(a.Scope, "00000000000")+" "+a.Update)
+	}
+	slices.Sort(got)
+	want := []string{" 17", " standard", "1 17", "1 19", "1 standard", "2 standard", "3 standard"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -19,7 +19,8 @@ type FolderOptions struct {
 	Update string
 	// Number is the evaluation that is the standard one; zero stands for the
 	// highest that TCB info and identities of a TEE share, as for every source
-	// that does not say which it is.
+	// that does not say which it is, and for the highest of an FMSPC or enclave
+	// that has none of that number.
 	Number uint32
 	// Roots are certificates of roots in DER, to complete chains; nil stands for
 	// Intel's.
@@ -44,9 +45,9 @@ func FromEndorsements(items []rats.Endorsement, opt FolderOptions) (store.Batch,
 		}
 		statements = append(statements, s)
 	}
-	standard := sharedNumbers(statements)
+	standard := standardNumbers(statements)
 	for _, s := range statements {
-		in.place(s, standard[s.Key().TEE])
+		in.place(s, standard[subjectOf(s)])
 	}
 	var batch store.Batch
 	for _, k := range in.order {
@@ -131,37 +132,59 @@ func placeOf(s *dcap.Statement) (store.Key, bool) {
 	return k, true
 }
 
-// sharedNumbers returns for each TEE the highest evaluation number that TCB info
-// and identities share; without a shared one, the highest that there is.
-func sharedNumbers(all []*dcap.Statement) map[rats.TEE]uint32 {
-	infos, ids := make(map[rats.TEE]map[uint32]bool), make(map[rats.TEE]map[uint32]bool)
+// evaluatedSubject is what has one statement for each TCB evaluation: the TCB
+// info of an FMSPC for a TEE, in one form, or an enclave's identity.
+type evaluatedSubject struct {
+	kind    rats.EndorsementKind
+	tee     rats.TEE
+	scope   string
+	version uint32
+}
+
+func subjectOf(s *dcap.Statement) evaluatedSubject {
+	k := s.Key()
+	return evaluatedSubject{k.Kind, k.TEE, k.Scope, k.Version}
+}
+
+// standardNumbers returns for each subject the evaluation that is taken for the
+// standard one: the highest number that TCB info and identities of its TEE
+// share, and where it has none of that number its own highest.
+func standardNumbers(all []*dcap.Statement) map[evaluatedSubject]uint32 {
+	type evaluation struct {
+		kind   rats.EndorsementKind
+		tee    rats.TEE
+		number uint32
+	}
+	has := make(map[evaluation]bool)
+	own := make(map[evaluatedSubject]map[uint32]bool)
 	for _, s := range all {
-		to := infos
-		switch k := s.Key(); {
-		case k.Kind == rats.QEIdentity && k.Scope != "QVE":
-			to = ids
-		case k.Kind != rats.TCBInfo:
+		k := s.Key()
+		if k.Kind != rats.TCBInfo && k.Kind != rats.QEIdentity {
 			continue
 		}
-		k := s.Key()
-		if to[k.TEE] == nil {
-			to[k.TEE] = make(map[uint32]bool)
+		of := subjectOf(s)
+		if own[of] == nil {
+			own[of] = make(map[uint32]bool)
 		}
-		to[k.TEE][k.EvaluationDataNumber] = true
+		own[of][k.EvaluationDataNumber] = true
+		if k.Scope != "QVE" {
+			has[evaluation{k.Kind, k.TEE, k.EvaluationDataNumber}] = true
+		}
 	}
-	out := make(map[rats.TEE]uint32)
-	for _, tee := range forecastTEEs() {
-		any, shared := uint32(0), uint32(0)
-		for _, numbers := range []map[uint32]bool{infos[tee], ids[tee]} {
-			for n := range numbers {
-				any = max(any, n)
-				if infos[tee][n] && ids[tee][n] {
-					shared = max(shared, n)
-				}
-			}
+	shared := make(map[rats.TEE]uint32)
+	for e := range has {
+		if e.kind == rats.TCBInfo && has[evaluation{rats.QEIdentity, e.tee, e.number}] {
+			shared[e.tee] = max(shared[e.tee], e.number)
 		}
-		if out[tee] = shared; shared == 0 {
-			out[tee] = any
+	}
+	out := make(map[evaluatedSubject]uint32)
+	for of, numbers := range own {
+		if n := shared[of.tee]; numbers[n] {
+			out[of] = n
+			continue
+		}
+		for n := range numbers {
+			out[of] = max(out[of], n)
 		}
 	}
 	return out
