@@ -4,6 +4,9 @@ package ledger
 
 import (
 	"context"
+	"log/slog"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,4 +74,63 @@ func TestTheLedgerStandsStillWithoutTwoThirdsAndGoesOnWithThem(t *testing.T) {
 	}
 	nodes[3] = net.start(t, net.homes[3])
 	same(t, height, nodes...)
+}
+
+// TestValidatorsWhoseClocksAreSecondsApartDecide has proposers within and beyond
+// what the others bear: -3 s, right, +3 s and +8 s.
+func TestValidatorsWhoseClocksAreSecondsApartDecide(t *testing.T) {
+	t.Parallel() // it mostly waits
+	shifts := []time.Duration{-3 * time.Second, 0, 3 * time.Second, 8 * time.Second}
+	refusals := make([]*lockedBuffer, len(shifts))
+	net := found(t, len(shifts))
+	begun := record.MillisOf(time.Now())
+	var nodes []*Node
+	for i, home := range net.homes {
+		refusals[i] = &lockedBuffer{}
+		net.adjust = func(c *Config) {
+			c.Now = func() time.Time { return time.Now().Add(shifts[i]) }
+			c.Logger = slog.New(slog.NewTextHandler(refusals[i], &slog.HandlerOptions{Level: slog.LevelWarn}))
+		}
+		nodes = append(nodes, net.start(t, home))
+	}
+	r := newRegistrar(t, nodes[0].genesis.doc.ChainID)
+	mustSubmit(t, nodes[1], r.endorsements(t, time.Now()))
+	var all []attested
+	// Each is asked twice, and each is the proposer more than once.
+	for number := range uint64(2 * len(nodes)) {
+		all = append(all, r.attest(t, nodes[number%uint64(len(nodes))], number))
+	}
+	same(t, 0, nodes...)
+
+	last := record.Millis(0)
+	events, err := nodes[0].Registry().Events(0, 100)
+	if err != nil || len(events) != len(all) {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	for i, e := range events {
+		now := record.MillisOf(time.Now())
+		if e.Record.ID != all[i].id || e.Time <= last || e.Time > now+5_000 || e.Time < begun-5_000 {
+			t.Errorf("event %d has ledger time %d, the last had %d, it began at %d and is %d", i, e.Time, last, begun, now)
+		}
+		last = e.Time
+	}
+	// All nodes hold the same, and prove it, whatever their clocks say.
+	for i, n := range nodes {
+		for _, a := range all {
+			knows(t, n, net.genesis, a)
+		}
+		other, err := n.Registry().Events(0, 100)
+		if err != nil || !reflect.DeepEqual(other, events) {
+			t.Errorf("node %d has other events, %v", i, err)
+		}
+	}
+	// Who is right and who is behind have refused the one that is eight seconds ahead.
+	for i := range 2 {
+		if !strings.Contains(refusals[i].String(), "proposal refused") {
+			t.Errorf("node %d refused no proposal", i)
+		}
+	}
+	if err := nodes[3].Err(); err != nil {
+		t.Error(err)
+	}
 }

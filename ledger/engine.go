@@ -28,6 +28,13 @@ import (
 // advances ledger time in it when that is old.
 const heartbeatInterval = 30 * time.Second
 
+// slowClock is how far behind a node's clock may be. CometBFT holds the time in a
+// block's header against its own, in blocks that were decided too: a node that is
+// further behind could take none, and one that is in the middle of consensus would
+// end. Nothing of ours rests on that time; who would set it has to have more than
+// a third of the power. Ledger time is judged by [registry.Registry.Judge].
+const slowClock = 15 * time.Minute
+
 // Bounds of the pool of transactions that wait for a block.
 const (
 	poolCount = 50_000
@@ -66,6 +73,7 @@ func configuration(cfg Config, dir string) *config.Config {
 	c.Consensus.TimeoutCommit = 50 * time.Millisecond
 	c.Consensus.TimeoutPropose = 500 * time.Millisecond
 	c.Consensus.PeerGossipSleepDuration = 10 * time.Millisecond
+	c.Consensus.BlockTimeTolerance = slowClock
 
 	if cfg.Peering.Trust != nil {
 		c.StateSync = stateSync(dir)
