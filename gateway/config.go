@@ -13,6 +13,7 @@ import (
 
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/ear"
+	"github.com/attesteer/attesteer/maa"
 	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -92,6 +93,9 @@ type Registry interface {
 	Challenge() (hash [32]byte, height uint64, at record.Millis, ok bool)
 	// Misbehaviour returns what validators did that is on record.
 	Misbehaviour() (record.Offences, error)
+	// Planned returns the version of the state machine that the validators decided
+	// on and that has not begun, or nil; known says whether this program knows it.
+	Planned() (next *record.Activation, known bool)
 	// Time is ledger time as of the last block.
 	Time() record.Millis
 	Genesis() registry.Genesis
@@ -194,6 +198,8 @@ type Config struct {
 	// EARLifetime is how long a signed result counts, at most [ear.MaxLifetime];
 	// zero is [ear.DefaultLifetime].
 	EARLifetime time.Duration
+	// MAA signs tokens in the shape of Microsoft Azure Attestation; nil signs none.
+	MAA *maa.Signer
 	// ReadsNeedToken: nobody reads, or publishes endorsements, without a token.
 	ReadsNeedToken bool
 	// Now is the clock of transactions' deadlines; nil is the system's.

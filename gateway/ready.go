@@ -106,7 +106,7 @@ func (g *Gateway) Readiness(ctx context.Context) Readiness {
 	if g.leaving() {
 		add(Condition{"stopping", "the node is about to stop", true})
 	}
-	add(g.ledgerCondition(ctx), g.stateCondition(), g.indexCondition(ctx), g.endorsementCondition())
+	add(g.ledgerCondition(ctx), g.versionCondition(), g.stateCondition(), g.indexCondition(ctx), g.endorsementCondition())
 	if g.cfg.Watch != nil {
 		add(g.cfg.Watch(ctx)...)
 	}
@@ -129,6 +129,16 @@ func (g *Gateway) ledgerCondition(ctx context.Context) Condition {
 		}
 	}
 	return Condition{}
+}
+
+// versionCondition warns of a height at which this program has to stop.
+func (g *Gateway) versionCondition() Condition {
+	next, known := g.cfg.Registry.Planned()
+	if next == nil || known {
+		return Condition{}
+	}
+	return Condition{"version_unknown", fmt.Sprintf(
+		"the validators decided that from block %d on the ledger is of version %d of the state machine: this program does not know it, and stops there", next.Height, next.Version), false}
 }
 
 // Lag is how far ledger time is behind this node's clock, zero at least.

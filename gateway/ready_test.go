@@ -21,6 +21,7 @@ import (
 type patient struct {
 	gateway.Registry
 	unreadable, unlisted atomic.Bool
+	planned              atomic.Pointer[record.Activation]
 	ahead                atomic.Int64 // of the clock, in seconds
 	held                 []record.EndorsementEntry
 }
@@ -30,6 +31,12 @@ func (p *patient) Record(id record.ID) (record.Record, error) {
 		return record.Record{}, rats.Errorf(rats.Internal, "the disk is gone: /secret/path")
 	}
 	return p.Registry.Record(id)
+}
+
+// Planned is a version that nobody knows.
+func (p *patient) Planned() (*record.Activation, bool) {
+	next := p.planned.Load()
+	return next, next == nil
 }
 
 func (p *patient) Endorsements() []record.EndorsementEntry { return p.held }
@@ -122,6 +129,19 @@ func TestReadinessNamesWhatIsTheMatter(t *testing.T) {
 	if r := h.get(t, "/v1/ledger"); r.status != 200 {
 		t.Errorf("a node that is about to stop refuses who comes: %d", r.status)
 	}
+}
+
+func TestAPlannedVersionThatTheProgramDoesNotKnowIsNamedBeforeItsHeight(t *testing.T) {
+	p := &patient{}
+	h, _ := ward(t, p, nil)
+	wantReady(t, h, 200, "ok")
+	p.planned.Store(&record.Activation{Version: 99, Height: 250_000})
+	wantReady(t, h, 200, "degraded", "version_unknown")
+	if body := string(h.get(t, "/readyz").body); !strings.Contains(body, "block 250000") || !strings.Contains(body, "version 99") {
+		t.Error(body)
+	}
+	p.planned.Store(nil)
+	wantReady(t, h, 200, "ok")
 }
 
 // TestALedgerThatStandsStillIsNamedAtOnceAndBlocksOnceItsNodeSettled: after a

@@ -40,8 +40,8 @@ func Fetches() []string { return []string{"got", "same", "absent", "refused", "d
 // Conditions are the codes of what /readyz names.
 func Conditions() []string {
 	return []string{
-		"stopping", "starting", "catching_up", "ledger_failed", "ledger_behind", "registry_unreadable",
-		"index_behind", "disk_low", "disk_full", "endorsements_stale", "service_down", "certificate_ending",
+		"stopping", "starting", "catching_up", "ledger_failed", "ledger_behind", "version_unknown",
+		"registry_unreadable", "index_behind", "disk_low", "disk_full", "endorsements_stale", "service_down", "certificate_ending",
 		"tokens_unreadable",
 	}
 }
