@@ -53,13 +53,18 @@ func (s *speaker) secret(a *app) (ed25519.PrivateKey, error) {
 		}
 		return key, nil
 	}
-	text, err := a.readSecret(s.key)
+	return a.readSeed(s.key)
+}
+
+// readSeed reads an Ed25519 key that is kept as its seed, in hex.
+func (a *app) readSeed(name string) (ed25519.PrivateKey, error) {
+	text, err := a.readSecret(name)
 	if err != nil {
 		return nil, err
 	}
 	seed, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(seed) != ed25519.SeedSize {
-		return nil, rats.Errorf(rats.Malformed, "%s: not a seed of 32 bytes in hex", s.key)
+		return nil, rats.Errorf(rats.Malformed, "%s: not a seed of 32 bytes in hex", name)
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
 }

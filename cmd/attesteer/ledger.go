@@ -28,7 +28,7 @@ A node that stands alone needs none of this: see "attesteer serve".`,
 	}
 	cmd.AddCommand(
 		a.ledgerInitCommand(), a.ledgerJoinCommand(), a.ledgerStartCommand(), a.ledgerStatusCommand(),
-		a.ledgerExportCommand(), a.ledgerFollowCommand(),
+		a.ledgerExportCommand(), a.ledgerFollowCommand(), a.ledgerCheckpointCommand(), a.ledgerWitnessCommand(),
 		a.ledgerProposeCommand(), a.ledgerVoteCommand(), a.ledgerProposalsCommand(),
 	)
 	return cmd
