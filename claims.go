@@ -21,7 +21,8 @@ type CustomClaim struct {
 	Text *string `json:"text"`
 }
 
-func newClaim(name string, value []byte) CustomClaim {
+// NewCustomClaim returns a claim with its value as text where it is printable.
+func NewCustomClaim(name string, value []byte) CustomClaim {
 	c := CustomClaim{Name: name, Value: value}
 	text := bytes.TrimSuffix(value, []byte{0})
 	if !printable(text) {

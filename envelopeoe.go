@@ -112,7 +112,7 @@ func evidenceOf(in *openenclave.Evidence) (*envelope, error) {
 func (e *envelope) take(claims []openenclave.Claim) error {
 	var others []openenclave.Claim
 	for _, c := range claims {
-		e.claims = append(e.claims, newClaim(c.Name, c.Value))
+		e.claims = append(e.claims, NewCustomClaim(c.Name, c.Value))
 		if c.Name == BlockClaim {
 			e.block = c.Value
 		} else {

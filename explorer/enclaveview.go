@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -43,12 +44,24 @@ type enclaveView struct {
 	Fresh           bool
 	Listings        []listing
 	Evidence        hash
+	Envelope        string
+	Claims          []claim
+	KeyType         string
+	KeyHash         hash
 	AppraisedWith   []hash
 	WrittenAt       uint64
 	Tx              hash
 	History         []historyEntry
 	HistoryLeftOver int
 	Command         string
+}
+
+// claim is something that the enclave says of its own accord.
+type claim struct {
+	Name string
+	// Text is the value where it is printable, Hex the value as it is.
+	Text string
+	Hex  hash
 }
 
 // listing is what one registrar says.
@@ -93,6 +106,22 @@ func (p *pages) newEnclaveView(r *record.Record, history []record.Event, node st
 	}
 	for _, a := range r.Advisories {
 		v.Advisories = append(v.Advisories, advisory(a))
+	}
+	for _, f := range r.Envelope {
+		if v.Envelope != "" {
+			v.Envelope += ", in it "
+		}
+		v.Envelope += string(f)
+	}
+	for _, c := range r.Claims {
+		one := claim{Name: c.Name, Hex: hashOf(c.Value)}
+		if text := attesteer.NewCustomClaim(c.Name, c.Value).Text; text != nil {
+			one.Text = *text
+		}
+		v.Claims = append(v.Claims, one)
+	}
+	if key, err := record.ReadKey(r.Key); err == nil {
+		v.KeyType, v.KeyHash = fmt.Sprintf("%s, %d bits", key.Algorithm, key.Bits), hashOf(key.SHA256[:])
 	}
 	for i := range r.Listings {
 		l := &r.Listings[i]

@@ -53,7 +53,7 @@ func bodies() []string {
 // not say so.
 func nullable() map[string][]string {
 	return map[string][]string{
-		"Result":     {"kind", "tcb", "runtime_data"},
+		"Result":     {"kind", "tcb", "runtime_data", "runtime_key"},
 		"Recorded":   {"result"},
 		"Enclave":    {"will_change", "withdrawn"},
 		"SignerView": {"key"},

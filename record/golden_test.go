@@ -64,6 +64,7 @@ func sampleRecord() record.Record {
 		AppraisedWith: [][32]byte{fill32(4), fill32(5)}, Height: 6, Tx: fill32(6), Sequence: 1, ISVProdID: 3, ISVSVN: 4,
 		Key: []byte("key"), WithdrawnHeight: 2, WithdrawnAt: 9,
 		WillChange: &record.WillChange{At: 50, To: rats.OutOfDate, Reason: record.ReasonRecovery},
+		Envelope:   []rats.Format{rats.OEEvidence, rats.SGXQuoteV3}, Claims: []record.Claim{{Name: "name", Value: []byte("value")}},
 	}
 }
 

@@ -100,6 +100,25 @@ type Record struct {
 	WithdrawnAt     Millis `cbor:"31,keyasint,omitempty"`
 	// WillChange is a fall of status that published data make certain.
 	WillChange *WillChange `cbor:"32,keyasint,omitempty"`
+	// Envelope lists the formats of the last evidence, outermost first. It is of
+	// version 5 of the state machine, as are the claims.
+	Envelope []rats.Format `cbor:"33,keyasint,omitempty"`
+	// Claims are the custom claims of the last evidence, in its order.
+	Claims []Claim `cbor:"34,keyasint,omitempty"`
+}
+
+// Bounds on the claims of one record.
+const (
+	MaxClaims = 64
+	// MaxClaimBytes bounds their names and values together.
+	MaxClaimBytes = 8 << 10
+)
+
+// Claim is something that an enclave says of its own accord, bound to its
+// evidence.
+type Claim struct {
+	Name  string `cbor:"1,keyasint"`
+	Value []byte `cbor:"2,keyasint"`
 }
 
 // Listing is what one registrar says about an enclave.

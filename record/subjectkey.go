@@ -46,7 +46,11 @@ const (
 // Key is a public key of an enclave's.
 type Key struct {
 	Algorithm Algorithm
-	public    crypto.PublicKey
+	// Bits is the size of the modulus, or of the curve's field.
+	Bits int
+	// SHA256 is that of the SubjectPublicKeyInfo in DER, whatever the spelling.
+	SHA256 [32]byte
+	public crypto.PublicKey
 }
 
 // ReadKey reads a public key as SubjectPublicKeyInfo (RFC 5280 4.1), in DER or
@@ -68,25 +72,30 @@ func ReadKey(data []byte) (*Key, error) {
 	if err != nil {
 		return nil, rats.Errorf(rats.Malformed, "key: %w", err)
 	}
-	return keyOf(public)
+	key, err := keyOf(public)
+	if err != nil {
+		return nil, err
+	}
+	key.SHA256 = sha256.Sum256(der)
+	return key, nil
 }
 
 func keyOf(public crypto.PublicKey) (*Key, error) {
 	switch p := public.(type) {
 	case ed25519.PublicKey:
 		if !smallOrder([ed25519.PublicKeySize]byte(p)) {
-			return &Key{Ed25519, p}, nil
+			return &Key{Algorithm: Ed25519, Bits: 256, public: p}, nil
 		}
 	case *ecdsa.PublicKey:
 		switch p.Curve {
 		case elliptic.P256():
-			return &Key{ECDSAP256, p}, nil
+			return &Key{Algorithm: ECDSAP256, Bits: 256, public: p}, nil
 		case elliptic.P384():
-			return &Key{ECDSAP384, p}, nil
+			return &Key{Algorithm: ECDSAP384, Bits: 384, public: p}, nil
 		}
 	case *rsa.PublicKey:
 		if bits := p.N.BitLen(); bits >= MinKeyBits && bits <= MaxKeyBits {
-			return &Key{RSA, p}, nil
+			return &Key{Algorithm: RSA, Bits: bits, public: p}, nil
 		}
 	}
 	return nil, rats.Errorf(rats.Unsupported, "the key is none of Ed25519, P-256, P-384 and RSA of %d to %d bits", MinKeyBits, MaxKeyBits)

@@ -5,6 +5,7 @@ package record
 import (
 	"encoding/hex"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -41,6 +42,12 @@ type View struct {
 	TrustRoot  string        `json:"trust_root"`
 	Freshness  FreshnessView `json:"freshness"`
 
+	// Envelope lists the formats of the last evidence, outermost first, and
+	// CustomClaims what the enclave says in it beside its measurement. They are
+	// empty in records of before version 5 of the state machine.
+	Envelope     []rats.Format           `json:"envelope"`
+	CustomClaims []attesteer.CustomClaim `json:"custom_claims"`
+
 	EvidenceSHA256 string   `json:"evidence_sha256"`
 	AppraisedWith  []string `json:"appraised_with"`
 	Height         uint64   `json:"height"`
@@ -62,6 +69,10 @@ type SignerView struct {
 // KeyView shows a public key.
 type KeyView struct {
 	Algorithm Algorithm `json:"algorithm" enum:"ed25519,ecdsa-p256,ecdsa-p384,rsa"`
+	// Bits is the size of the key, and SHA256 that of its SubjectPublicKeyInfo in
+	// DER.
+	Bits   int    `json:"bits"`
+	SHA256 string `json:"sha256" doc:"SHA-256 of the key's SubjectPublicKeyInfo in DER"`
 	// RuntimeData is the key in the spelling that was shown.
 	RuntimeData []byte `json:"runtime_data" doc:"the key as it was shown, SubjectPublicKeyInfo in DER or PEM"`
 }
@@ -111,6 +122,8 @@ func (r *Record) View(at Millis) View {
 		FMSPC: hex.EncodeToString(r.FMSPC), Advisories: append([]string{}, r.Advisories...),
 		TrustRoot: r.TrustRoot, Freshness: FreshnessView{Kind: r.Freshness.Kind},
 
+		Envelope: append([]rats.Format{}, r.Envelope...), CustomClaims: make([]attesteer.CustomClaim, 0, len(r.Claims)),
+
 		EvidenceSHA256: hex.EncodeToString(r.EvidenceSHA256[:]),
 		AppraisedWith:  make([]string, 0, len(r.AppraisedWith)),
 		Height:         r.Height, Tx: hex.EncodeToString(r.Tx[:]), WillChange: r.WillChange,
@@ -120,13 +133,16 @@ func (r *Record) View(at Millis) View {
 		v.Freshness.Height = &h
 	}
 	if key, err := ReadKey(r.Key); err == nil {
-		v.Signer.Key = &KeyView{Algorithm: key.Algorithm, RuntimeData: r.Key}
+		v.Signer.Key = &KeyView{Algorithm: key.Algorithm, Bits: key.Bits, SHA256: hex.EncodeToString(key.SHA256[:]), RuntimeData: r.Key}
 	}
 	if r.WithdrawnHeight != 0 {
 		v.Withdrawn = &WithdrawalView{At: r.WithdrawnAt, Height: r.WithdrawnHeight}
 	}
 	for i := range r.Listings {
 		v.Listings = append(v.Listings, r.Listings[i].view())
+	}
+	for _, c := range r.Claims {
+		v.CustomClaims = append(v.CustomClaims, attesteer.NewCustomClaim(c.Name, c.Value))
 	}
 	for _, d := range r.AppraisedWith {
 		v.AppraisedWith = append(v.AppraisedWith, hex.EncodeToString(d[:]))

@@ -3,10 +3,12 @@
 package registry
 
 import (
+	"bytes"
 	"cmp"
 	"time"
 
 	"github.com/attesteer/attesteer"
+	"github.com/attesteer/attesteer/openenclave"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -17,15 +19,25 @@ import (
 // would reach another state than those that cannot.
 const formsVersion = 5
 
-// takes checks that evidence is of a form that the version in force takes.
-func (st *state) takes(raw []byte) error {
+// form checks that evidence is of a form that the version in force takes, and
+// states it where it has to be read in the old way.
+func (st *state) form(raw []byte) (rats.Format, error) {
 	if st.gov.Version >= formsVersion {
-		return nil
+		return "", nil
 	}
 	format, err := attesteer.Recognise(raw)
 	if err != nil {
-		return err
+		return "", err
 	}
+	if format == rats.OEEvidence && !openenclave.IsEvidence(raw) {
+		// A quote with claims behind it, which were padding then.
+		return rats.SGXQuoteV3, nil
+	}
+	return "", st.knows(format)
+}
+
+// knows checks that an old version takes evidence of a form.
+func (st *state) knows(format rats.Format) error {
 	switch format {
 	case rats.SGXQuoteV3, rats.SGXQuoteV4, rats.SGXQuoteV5, rats.TDXQuoteV4, rats.TDXQuoteV5, rats.OEReport:
 		return nil
@@ -41,4 +53,31 @@ func (st *state) takes(raw []byte) error {
 // record of it ends as every other does, when nobody lists it any more.
 func (st *state) reportAge() time.Duration {
 	return time.Duration(cmp.Or(st.gov.Parameters.MaxReportAge, record.UsualReportAge)) * time.Millisecond
+}
+
+// padded reports whether data are PEM with zero bytes behind it, which versions
+// before [formsVersion] took for no key.
+func padded(data []byte) bool {
+	return bytes.Contains(data, []byte("-----BEGIN ")) && bytes.IndexByte(data, 0) >= 0
+}
+
+// sized bounds the claims that a record holds.
+func sized(claims []attesteer.CustomClaim) error {
+	size := 0
+	for _, c := range claims {
+		size += len(c.Name) + len(c.Value)
+	}
+	if len(claims) > record.MaxClaims || size > record.MaxClaimBytes {
+		return rats.Errorf(rats.TooLarge, "%d custom claims of %d bytes, and a record holds %d of %d", len(claims), size, record.MaxClaims, record.MaxClaimBytes)
+	}
+	return nil
+}
+
+// claimsOf returns the claims of evidence as a record holds them.
+func claimsOf(r *attesteer.Result) []record.Claim {
+	var out []record.Claim
+	for _, c := range r.CustomClaims {
+		out = append(out, record.Claim{Name: c.Name, Value: c.Value})
+	}
+	return out
 }

@@ -17,7 +17,7 @@ import (
 // Version 2 brought withdrawals, and the keys of enclaves into records. Version 3
 // lets records change by themselves. Version 4 has the validators decide, and is
 // the first whose successor begins at a height that they agree on. Version 5 takes
-// evidence in other forms than quotes and Open Enclave reports (see state.takes).
+// evidence in other forms than quotes and Open Enclave reports (see state.form).
 const StateVersion = 5
 
 // factsCapacity is how many verified signatures are remembered: two megabytes.

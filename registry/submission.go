@@ -26,6 +26,9 @@ func (x *run) submit(o *record.Opened, out *TxResult) error {
 	if err != nil {
 		return err
 	}
+	if err := sized(result.CustomClaims); err != nil {
+		return err
+	}
 	if err := x.use.platform(x.st.gov.Parameters, result.Platform); err != nil {
 		return err
 	}
@@ -45,18 +48,19 @@ func (x *run) submit(o *record.Opened, out *TxResult) error {
 // the second half of the report data is a remembered block's hash, runtime data
 // are held against the first.
 func (x *run) appraise(s *record.Submission) (*attesteer.Result, error) {
-	if err := x.st.takes(s.Evidence); err != nil {
+	form, err := x.st.form(s.Evidence)
+	if err != nil {
 		return nil, err
 	}
 	verify := func(p attesteer.Policy) (*attesteer.Result, error) {
-		return x.registry.verifier.Verify(attesteer.Evidence{Raw: s.Evidence}, x.st.shelf.all, p, x.st.time.Time.Time())
+		return x.registry.verifier.Verify(attesteer.Evidence{Raw: s.Evidence, Format: form}, x.st.shelf.all, p, x.st.time.Time.Time())
 	}
 	policy := x.st.policy(s.RuntimeData)
 	result, err := verify(policy)
-	if result == nil || err == nil || rats.AsError(err).Check != "runtime_data" {
+	if result == nil || err == nil || rats.AsError(err).Check != "runtime_data" || result.Block != nil {
 		return result, err
 	}
-	if _, fresh, freshErr := x.freshness(result.Subject); freshErr != nil || fresh.Kind == record.FreshnessNone {
+	if _, fresh, freshErr := x.freshness(result); freshErr != nil || fresh.Kind == record.FreshnessNone {
 		return result, cmp.Or(freshErr, err)
 	}
 	sum := sha256.Sum256(s.RuntimeData)
@@ -135,7 +139,7 @@ func (w writing) again(earlier record.ReplayEntry) error {
 // first records evidence that the ledger has not seen.
 func (w writing) first() error {
 	now := w.st.time.Time
-	subject, fresh, err := w.freshness(w.result.Subject)
+	subject, fresh, err := w.freshness(w.result)
 	if err != nil {
 		return err
 	}
@@ -197,20 +201,27 @@ func (w writing) wasFresh(rec *record.Record) bool {
 
 // freshness returns the subject, and what ties the evidence to a time: when the
 // second half of the report data is the hash of a remembered block, that half
-// is not part of who the enclave is.
-func (x *run) freshness(reportData []byte) ([]byte, record.Freshness, error) {
-	subject := slices.Clone(reportData)
+// is not part of who the enclave is. Where custom claims take up the report data,
+// the claim that names a block is not.
+func (x *run) freshness(r *attesteer.Result) ([]byte, record.Freshness, error) {
+	subject := slices.Clone(r.Subject)
 	none := record.Freshness{Kind: record.FreshnessNone}
 	if len(subject) != 64 {
 		return subject, none, nil
 	}
+	hash, without := subject[32:], append(slices.Clone(subject[:32]), make([]byte, 32)...)
+	if r.Block != nil {
+		hash, without = r.Block, r.SubjectWithoutBlock
+	}
+	if len(hash) != 32 {
+		return subject, none, nil
+	}
 	var block record.BlockEntry
-	ok, err := x.w.read(record.BlockKey([32]byte(subject[32:])), &block)
+	ok, err := x.w.read(record.BlockKey([32]byte(hash)), &block)
 	if err != nil || !ok || block.Time+record.Millis(x.st.gov.Parameters.FreshnessWindow) < x.st.time.Time {
 		return subject, none, err
 	}
-	clear(subject[32:])
-	return subject, record.Freshness{Kind: record.FreshnessBlock, Height: block.Height}, nil
+	return without, record.Freshness{Kind: record.FreshnessBlock, Height: block.Height}, nil
 }
 
 // verdict writes the verdict into the record. Only canonical fields: no words of
@@ -224,6 +235,9 @@ func (w writing) verdict(rec *record.Record) {
 	rec.ValidUntil = record.MillisOf(*r.ValidUntil)
 	rec.FMSPC, rec.Advisories, rec.TrustRoot = r.TCB.FMSPC, r.TCB.Advisories, *r.TrustRoot
 	rec.AppraisedWith, rec.WillChange = digestsOf(r.Endorsements), announced(r.Forecast)
+	if w.st.gov.Version >= formsVersion {
+		rec.Envelope, rec.Claims = r.Envelope, claimsOf(r)
+	}
 	if m := r.Measurement.SGXMeasurement; m != nil {
 		rec.MRSigner, rec.ISVProdID, rec.ISVSVN = m.MRSigner, m.ISVProdID, m.ISVSVN
 	}
@@ -275,12 +289,15 @@ func lastExpiry(rec *record.Record) (out record.Millis) {
 	return out
 }
 
-// keepKey keeps runtime data that are the enclave's public key, which can then
-// withdraw the record. That they hash to the subject was checked with the
+// keepKey keeps runtime data that are the enclave's public key, be it that they
+// came in an envelope of the evidence. The key can then withdraw the record. That they hash to the subject was checked with the
 // evidence.
 func (w writing) keepKey(rec *record.Record) {
 	data := w.opened.Tx.Submission.RuntimeData
-	if len(rec.Key) > 0 || len(data) == 0 {
+	if held := w.result.RuntimeData; len(data) == 0 && held != nil {
+		data = *held
+	}
+	if len(rec.Key) > 0 || len(data) == 0 || w.st.gov.Version < formsVersion && padded(data) {
 		return
 	}
 	if _, err := record.ReadKey(data); err == nil {
