@@ -36,6 +36,7 @@ var floors = map[string]int{
 	"endorse/qcnl":       4,
 	"simtee":             4,
 	"checkpoint":         4,
+	"maa":                4,
 	"ear":                4,
 	"pccs/pck":           4,
 	"registry":           5,
@@ -69,7 +70,7 @@ var network = []string{"endorse", "endorse/pcstest", "client", "pccs/qcnltest"}
 // confined are foreign modules that only the named packages may import; an
 // empty list means that only tests may.
 var confined = map[string][]string{
-	"github.com/cometbft":                 {"ledger"},
+	"github.com/cometbft":                 {"ledger", "reliability"},
 	"github.com/cosmos/ics23":             nil,
 	"github.com/golang-jwt/jwt":           nil,
 	"github.com/google/go-cmp":            nil,

@@ -85,6 +85,8 @@ func trials() map[string]trial {
 		"disk":      {what: "a validator whose disk is full (takes root)", run: once(fullDisk)},
 		"wal":       {what: "a killed validator with a damaged write-ahead log", times: 10, run: brokenWAL},
 		"twin":      {what: "a validator that signs twice", run: once(twin)},
+		"flood":     {what: "peers and clients that send rubbish", run: once(flood)},
+		"clock":     {what: "a validator whose clock is ten minutes off", alone: wrongTime},
 		"partition": {what: "a network that is cut apart (takes root)", alone: partition},
 	}
 }

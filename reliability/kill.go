@@ -21,22 +21,25 @@ const recovery = 2 * time.Minute
 // load registers enclaves at the members of a network until it is told to stop,
 // each client at the next member when one does not answer.
 type load struct {
-	network *network
+	members []*member
 	mint    *mint
 	acks    *acknowledged
 	refused atomic.Int64
-	stop    context.CancelFunc
-	done    sync.WaitGroup
+	// took is what registrations came to since [load.measure] was called last.
+	took atomic.Pointer[tally]
+	stop context.CancelFunc
+	done sync.WaitGroup
 }
 
-// startLoad starts clients.
-func (n *network) startLoad(ctx context.Context, clients int) (*load, error) {
+// startLoad starts clients of some members.
+func startLoad(ctx context.Context, clients int, members []*member) (*load, error) {
 	m, err := newMint()
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	l := &load{network: n, mint: m, acks: new(acknowledged), stop: stop}
+	l := &load{members: members, mint: m, acks: new(acknowledged), stop: stop}
+	l.took.Store(newTally())
 	for i := range clients {
 		l.done.Go(func() { l.run(ctx, i) })
 	}
@@ -46,10 +49,15 @@ func (n *network) startLoad(ctx context.Context, clients int) (*load, error) {
 // underLoad starts all members, and clients who go on; it returns when some
 // registrations were acknowledged.
 func (n *network) underLoad(ctx context.Context, some int) (*load, error) {
+	return n.underLoadAt(ctx, some, n.members)
+}
+
+// underLoadAt is underLoad with clients of some of the members.
+func (n *network) underLoadAt(ctx context.Context, some int, members []*member) (*load, error) {
 	if err := n.startAll(ctx); err != nil {
 		return nil, err
 	}
-	l, err := n.startLoad(ctx, 2)
+	l, err := startLoad(ctx, 2, members)
 	if err != nil {
 		return nil, err
 	}
@@ -61,9 +69,8 @@ func (n *network) underLoad(ctx context.Context, some int) (*load, error) {
 }
 
 func (l *load) run(ctx context.Context, at int) {
-	members := l.network.members
-	apis := make([]*client.Client, len(members))
-	for i, m := range members {
+	apis := make([]*client.Client, len(l.members))
+	for i, m := range l.members {
 		apis[i] = m.api()
 	}
 	for ctx.Err() == nil {
@@ -72,8 +79,12 @@ func (l *load) run(ctx context.Context, at int) {
 			return
 		}
 		once, cancel := context.WithTimeout(ctx, 30*time.Second)
+		start := time.Now()
 		got, err := apis[at%len(apis)].SubmitEvidence(once, client.Submission{Evidence: quote})
 		cancel()
+		if err == nil || ctx.Err() == nil {
+			l.took.Load().add(time.Since(start), err)
+		}
 		switch {
 		case err == nil:
 			l.acks.add(got.Record.ID)
@@ -83,6 +94,15 @@ func (l *load) run(ctx context.Context, at int) {
 			rest(ctx, 50*time.Millisecond)
 		}
 	}
+}
+
+// measure returns what registrations come to while a time passes.
+func (l *load) measure(ctx context.Context, d time.Duration) figures {
+	t := newTally()
+	l.took.Store(t)
+	rest(ctx, d)
+	l.took.Store(newTally())
+	return t.figures()
 }
 
 // end stops the load and returns what was acknowledged.

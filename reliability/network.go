@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,17 +31,25 @@ type member struct {
 	// within are the words that go before the program, and arguments those that go
 	// with each start, beside home and address.
 	within, arguments []string
-	node              *node
+	// bin is the program that it runs, if not the network's.
+	bin  string
+	node *node
 }
 
 // initNetwork makes the homes of a new network.
 func initNetwork(ctx context.Context, bin, dir string, validators int) (*network, error) {
+	return initNetworkBy(ctx, []string{bin}, dir, validators)
+}
+
+// initNetworkBy is initNetwork by a program with words before it.
+func initNetworkBy(ctx context.Context, program []string, dir string, validators int) (*network, error) {
 	base, err := freePorts(2 * validators)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, bin, "ledger", "init", "--json", "--validators", strconv.Itoa(validators),
+	args := append(program[1:len(program):len(program)], "ledger", "init", "--json", "--validators", strconv.Itoa(validators),
 		"--output", filepath.Join(dir, "net"), "--base-port", strconv.Itoa(base))
+	cmd := exec.CommandContext(ctx, program[0], args...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -56,7 +65,7 @@ func initNetwork(ctx context.Context, bin, dir string, validators int) (*network
 	if err := json.Unmarshal(out, &made); err != nil {
 		return nil, err
 	}
-	n := &network{bin: bin, dir: dir}
+	n := &network{bin: program[len(program)-1], dir: dir}
 	for _, h := range made.Homes {
 		n.members = append(n.members, &member{home: h.Home, listen: h.Listen})
 	}
@@ -83,7 +92,7 @@ func freePorts(n int) (int, error) {
 // start starts a member that does not run.
 func (n *network) start(ctx context.Context, m *member) (err error) {
 	args := append([]string{"ledger", "start", "--home", m.home, "--listen", m.listen}, m.arguments...)
-	m.node, err = startProcess(ctx, append(append([]string{}, m.within...), n.bin), m.home+".log", args...)
+	m.node, err = startProcess(ctx, append(append([]string{}, m.within...), cmp.Or(m.bin, n.bin)), m.home+".log", args...)
 	return err
 }
 

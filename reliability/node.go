@@ -162,6 +162,37 @@ func (n *node) memory() (float64, error) {
 	return 0, errors.New("no VmRSS in /proc")
 }
 
+// busy returns for how long the process has kept a core busy: fields 14 and 15 of
+// its stat, in hundredths of a second.
+func (n *node) busy() (time.Duration, error) {
+	stat, err := os.ReadFile(n.proc("stat"))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // after the name, which may hold anything
+	if len(fields) < 13 {
+		return 0, errors.New("no times in /proc")
+	}
+	var ticks int
+	for _, text := range fields[11:13] {
+		one, err := strconv.Atoi(text)
+		if err != nil {
+			return 0, err
+		}
+		ticks += one
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
+}
+
+// ownBusy is the same of this process.
+func ownBusy() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // sockets counts the descriptors that are sockets.
 func (n *node) sockets() (count int, err error) {
 	files, err := os.ReadDir(n.proc("fd"))
@@ -191,14 +222,19 @@ func (n *node) usage(ctx context.Context) (usage, error) {
 	return u, err
 }
 
-// gauge reads one whole number of the node's metrics.
-func (n *node) gauge(ctx context.Context, name string) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.metrics+"/metrics", nil)
+// get asks once, and keeps no connection.
+func get(ctx context.Context, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
+	return http.DefaultClient.Do(req)
+}
+
+// gauge reads one whole number of the node's metrics.
+func (n *node) gauge(ctx context.Context, name string) (int, error) {
+	resp, err := get(ctx, "http://"+n.metrics+"/metrics")
 	if err != nil {
 		return 0, err
 	}

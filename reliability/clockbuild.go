@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// clockVariable says by how many seconds the clock of a program of [buildWrong]
+// is off.
+const clockVariable = "RELIABILITY_CLOCK_OFF"
+
+// wrongSource is what package time gets beside its own files.
+const wrongSource = `package time
+
+import "syscall"
+
+var off = func() (seconds int64) {
+	text, _ := syscall.Getenv("` + clockVariable + `")
+	sign := int64(1)
+	for i, c := range []byte(text) {
+		switch {
+		case i == 0 && c == '-':
+			sign = -1
+		case '0' <= c && c <= '9':
+			seconds = seconds*10 + int64(c-'0')
+		default:
+			panic("` + clockVariable + ` is no number of seconds")
+		}
+	}
+	return sign * seconds
+}()
+`
+
+// The line of Go's own time.Now that reads the clock, and what stands in its
+// place. What measures intervals stays as it is.
+const (
+	rightLine = "\tsec, nsec, mono := runtimeNow()\n\tif mono == 0 {"
+	wrongLine = "\tsec, nsec, mono := runtimeNow()\n\tsec += off\n\tif mono == 0 {"
+)
+
+// buildWrong builds the program that is tried with a clock that can be off.
+func buildWrong(ctx context.Context, dir string) (string, error) {
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(strings.TrimSpace(string(root)), "src", "time")
+	source, err := os.ReadFile(filepath.Join(folder, "time.go"))
+	if err != nil {
+		return "", err
+	}
+	if strings.Count(string(source), rightLine) != 1 {
+		return "", errors.New("this version of Go reads the clock in another way than is known here")
+	}
+	files := map[string]string{
+		"time.go":         strings.Replace(string(source), rightLine, wrongLine, 1),
+		"zz_wrongtime.go": wrongSource,
+	}
+	replace := map[string]string{}
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(folder, name)] = path
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "attesteer-wrong-clock")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-overlay", list, "-o", bin, "./cmd/attesteer")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build with another clock: %w\n%s", err, out)
+	}
+	return bin, nil
+}
