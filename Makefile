@@ -57,6 +57,10 @@ figures-ledger: ## the same of nodes under many clients, and of many records
 	$(GO) test -run '^$$' -bench '^BenchmarkThroughput' -benchtime 1x -timeout 1h ./cmd/attesteer
 	$(GO) test -run '^$$' -bench '^BenchmarkSize' -benchtime 1x -timeout 1h ./ledger
 
+.PHONY: figures-pccs
+figures-pccs: ## the same of a PCCS: answers from memory over https, memory, start
+	$(GO) test -run '^$$' -bench '^BenchmarkPCCS' -benchtime 1x -timeout $(TIMEOUT) ./cmd/attesteer
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME, ten minutes unless it says otherwise
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \

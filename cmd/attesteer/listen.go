@@ -110,6 +110,8 @@ type front struct {
 	server *http.Server
 	// unwatch ends the renewal of the certificate.
 	unwatch func()
+	// bare: the handler sees to sizes and times by itself.
+	bare bool
 }
 
 // openFront takes the port, with TLS where the flags say so. A self-made
@@ -163,6 +165,9 @@ func (s *front) url() string {
 // serve has handler answer from now on. What it returns says why that ended.
 func (s *front) serve(handler http.Handler, logger *slog.Logger) <-chan error {
 	s.server = s.bounds.Server(handler)
+	if s.bare {
+		s.server.Handler = handler
+	}
 	s.server.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
 	s.unwatch = watchRefusals(s.listener, logger)
 	serve := func() error { return s.server.Serve(s.listener) }

@@ -21,7 +21,7 @@ func (a *app) pccsCommand() *cobra.Command {
 		Short: "Caches of Intel's certificates and endorsements, and the clients that ask them",
 		Args:  cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.pccsCheckConf(), a.pccsExplain())
+	cmd.AddCommand(a.pccsServe(), a.pccsToken(), a.pccsHealth(), a.pccsCheckConf(), a.pccsExplain())
 	return cmd
 }
 
