@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -78,19 +77,14 @@ func (c *call) refresh() {
 	defer done()
 	report, err := c.service.Refresh(ctx, request)
 	c.held.forget()
-	if err != nil {
-		c.refuse(err)
-		return
-	}
 	for _, item := range report.Items {
 		if item.Err != nil {
 			c.log.LogAttrs(ctx, slog.LevelWarn, "part of a refresh failed",
 				slog.String("part", item.Name), slog.Any("error", item.Err), slog.String("request", c.id))
 		}
 	}
-	if failed := report.Failed(); failed > 0 {
-		c.w.Header()[headerMessage] = []string{fmt.Sprintf("%d of %d parts failed and are as they were; the log says why", failed, len(report.Items))}
-		c.say(http.StatusServiceUnavailable)
+	if err != nil {
+		c.refuse(err)
 		return
 	}
 	c.say(http.StatusOK)

@@ -4,6 +4,8 @@ package pccs
 
 import (
 	"net/http"
+	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -42,13 +44,13 @@ func pckArgs(c *call) (args [4]string, err error) {
 		return args, bad("qeid", "1 to 260 characters are needed")
 	}
 	args[0] = strings.ToUpper(id)
-	if args[1], err = hexArg(c.query, cpuSVN, "cpusvn", cpuSVNDigits); err != nil {
+	if args[1], err = hexArg(&c.query, cpuSVN, "cpusvn", cpuSVNDigits); err != nil {
 		return args, err
 	}
-	if args[2], err = hexArg(c.query, pceSVN, "pcesvn", pceSVNDigits); err != nil {
+	if args[2], err = hexArg(&c.query, pceSVN, "pcesvn", pceSVNDigits); err != nil {
 		return args, err
 	}
-	if args[3], err = hexArg(c.query, pceID, "pceid", pceIDDigits); err != nil {
+	if args[3], err = hexArg(&c.query, pceID, "pceid", pceIDDigits); err != nil {
 		return args, err
 	}
 	if c.query.has(encryptedPPID) && !isHex(c.query.get(encryptedPPID), encryptedPPIDDigits) {
@@ -77,7 +79,7 @@ func tcbArgs(c *call) (args [4]string, err error) {
 	if args, err = updateArgs(c); err != nil {
 		return args, err
 	}
-	fmspc, err := hexArg(c.query, paramFMSPC, "fmspc", fmspcDigits)
+	fmspc, err := hexArg(&c.query, paramFMSPC, "fmspc", fmspcDigits)
 	args[1] = strings.ToLower(fmspc)
 	return args, err
 }
@@ -109,7 +111,7 @@ func noArgs(*call) (args [4]string, err error) { return args, nil }
 
 // fmspcArgs are the FMSPC.
 func fmspcArgs(c *call) (args [4]string, err error) {
-	args[0], err = hexArg(c.query, paramFMSPC, "fmspc", fmspcDigits)
+	args[0], err = hexArg(&c.query, paramFMSPC, "fmspc", fmspcDigits)
 	return args, err
 }
 
@@ -127,12 +129,41 @@ func fmspcsArgs(c *call) (args [4]string, err error) {
 	}
 }
 
-// uriArgs are the address of a list. Which ones may be asked for the service says.
+// uriArgs are the address of a list, which has to be one of Intel's.
 func uriArgs(c *call) (args [4]string, err error) {
 	uri := c.query.get(paramURI)
 	if uri == "" || len(uri) > maxURI {
 		return args, bad("uri", "1 to 2048 characters are needed")
 	}
+	if !isIntelsList(uri) {
+		return args, bad("uri", "the address of one of Intel's revocation lists is needed")
+	}
 	args[0] = uri
 	return args, nil
+}
+
+// Where Intel publishes revocation lists: of the root, and of PCK CAs. Hosts for
+// trials have another word before theirs.
+const (
+	listsDomain = "certificates.trustedservices.intel.com"
+	pcsDomain   = "api.trustedservices.intel.com"
+	rootList    = "/IntelSGXRootCA"
+)
+
+// pckList matches the path of a PCK CA's list in any version of the API.
+var pckList = regexp.MustCompile(`^/sgx/certification/v[0-9]+/pckcrl$`)
+
+// isIntelsList reports whether a list may be asked for: nobody shall have this
+// service call whomever he likes.
+func isIntelsList(uri string) bool {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Fragment != "" {
+		return false
+	}
+	under := func(domain string) bool {
+		before, ok := strings.CutSuffix(strings.ToLower(u.Host), domain)
+		return ok && (before == "" || strings.HasSuffix(before, "-") || strings.HasSuffix(before, "."))
+	}
+	return under(listsDomain) && strings.HasPrefix(u.Path, rootList) && !strings.Contains(u.Path, "..") ||
+		under(pcsDomain) && pckList.MatchString(u.Path) && u.RawQuery != ""
 }

@@ -100,7 +100,7 @@ type call struct {
 	r     *http.Request
 	route *route
 	id    string
-	query *query
+	query query
 }
 
 // ServeHTTP implements [http.Handler].
@@ -128,7 +128,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(refuse(http.StatusBadRequest, rats.TooLarge, "query: over %d bytes", maxQuery))
 		return
 	}
-	c.query = readQuery(r.URL.RawQuery)
+	c.query.read(r.URL.RawQuery)
 	handle(&c)
 }
 
@@ -170,7 +170,7 @@ func (c *call) refuse(err error) {
 		c.head("", refusal.Status)
 		return
 	}
-	if why := messageOf(refusal); why != "" {
+	if why := messageOf(refusal, c.route.read); why != "" {
 		c.w.Header()[headerMessage] = []string{why}
 	}
 	c.say(refusal.Status)
@@ -194,11 +194,12 @@ func (c *call) note(refusal *Refusal) {
 // maxMessage bounds what a caller is told about a refusal.
 const maxMessage = 300
 
-// messageOf returns what a caller may know of why it was refused; nothing of what
-// went wrong within.
-func messageOf(r *Refusal) string {
+// messageOf returns what a caller may know of why it was refused: nothing of what
+// went wrong within, and of an upstream's faults only what a holder of a token
+// shall know, who can do something about them.
+func messageOf(r *Refusal, read bool) string {
 	var e *rats.Error
-	if r.Status >= http.StatusInternalServerError || !errors.As(r.Err, &e) {
+	if r.Status == http.StatusInternalServerError || read && r.Status > http.StatusInternalServerError || !errors.As(r.Err, &e) {
 		return ""
 	}
 	text := []byte(e.Error())
@@ -232,6 +233,10 @@ func isName(s string) bool {
 	}
 	return s != "" && len(s) <= 64
 }
+
+// Forget drops what is held in memory, as [Server.Watch] does when the store has
+// changed.
+func (s *Server) Forget() { s.held.forget() }
 
 // watchEvery is how often the store is asked whether it has changed.
 const watchEvery = time.Second

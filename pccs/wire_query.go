@@ -81,10 +81,9 @@ func (q *query) has(p param) bool { return q.given[p] }
 // get returns a parameter; empty if it was not given.
 func (q *query) get(p param) string { return q.value[p] }
 
-// readQuery reads what stands behind the question mark. What is not well
+// read reads what stands behind the question mark. What is not well
 // percent-encoded stays as it is, and is then refused for what it holds.
-func readQuery(raw string) *query {
-	q := new(query)
+func (q *query) read(raw string) {
 	for raw != "" {
 		var part string
 		part, raw, _ = strings.Cut(raw, "&")
@@ -95,7 +94,6 @@ func readQuery(raw string) *query {
 		}
 		q.given[p], q.value[p] = true, unescape(value)
 	}
-	return q
 }
 
 func unescape(s string) string {
