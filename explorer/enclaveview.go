@@ -96,7 +96,7 @@ func (p *pages) newEnclaveView(r *record.Record, history []record.Event, node st
 		Noun: what, Unnamed: unnamed + " without a url", Measures: fingerprintSentence(r.TEE),
 		Vendor: hashOf(r.MRSigner), Signer: hashOf(r.Subject), ISVProdID: r.ISVProdID, ISVSVN: r.ISVSVN,
 		StatusSentence: statusSentence(r.Status), StatusSince: newStamp(r.StatusSince, at), WillChange: willChangeSentence(r.WillChange),
-		FMSPC: hashOf(r.FMSPC), TrustRoot: r.TrustRoot, RootSentence: rootSentence(r.TrustRoot),
+		FMSPC: hashOf(r.FMSPC), TrustRoot: r.TrustRoot, RootSentence: rootSentence(r.TrustRoot) + retiredSentence(r.TEE),
 		FirstAttested: newStamp(r.FirstAttested, at), ValidUntil: newStamp(r.ValidUntil, at), Attestations: r.Attestations,
 		Fresh: r.Freshness.Kind == record.FreshnessBlock, FreshnessBlock: r.Freshness.Height,
 		Evidence: hashOf(r.EvidenceSHA256[:]), WrittenAt: r.Height, Tx: hashOf(r.Tx[:]),

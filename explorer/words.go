@@ -217,6 +217,15 @@ func rootSentence(root string) string {
 	}
 }
 
+// retiredSentence says what is left of the word of a vendor who says no more.
+func retiredSentence(tee rats.TEE) string {
+	if tee != rats.EPID {
+		return ""
+	}
+	return " Intel ended this kind of attestation on 2 April 2025: what it said it said of that day alone, " +
+		"and nothing that became known since is in it."
+}
+
 // eventWords says what an event did.
 func eventWords(kind record.EventKind) string {
 	switch kind {
