@@ -33,7 +33,12 @@ const metaTable = `CREATE TABLE pccs_meta (
 
 // migrations returns every migration there is.
 func migrations() []migration {
-	return []migration{{
+	return []migration{append(artefactTables(), platformTables()...)}
+}
+
+// artefactTables are those of schema 1 that hold what is signed.
+func artefactTables() migration {
+	return migration{
 		// Bodies and chains, by their SHA-256: many artefacts share them.
 		`CREATE TABLE pccs_content (
 			digest BYTEA PRIMARY KEY,
@@ -70,6 +75,12 @@ func migrations() []migration {
 			fetched BIGINT NOT NULL,
 			source TEXT NOT NULL,
 			PRIMARY KEY (kind, tee, scope, update_type, api_version))`,
+	}
+}
+
+// platformTables are those of schema 1 that hold platforms, the queue and policies.
+func platformTables() migration {
+	return migration{
 		`CREATE TABLE pccs_platform (
 			qe_id TEXT NOT NULL,
 			pce_id TEXT NOT NULL,
@@ -116,7 +127,7 @@ func migrations() []migration {
 			seen BIGINT NOT NULL,
 			UNIQUE (qe_id, pce_id, cpu_svn, pce_svn))`,
 		`CREATE INDEX pccs_queue_state ON pccs_queue (state, id)`,
-	}}
+	}
 }
 
 // tablesOf returns the tables that the first n migrations make, sorted.
