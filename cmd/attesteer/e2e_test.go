@@ -66,7 +66,12 @@ func startNode(t testing.TB, home string, args ...string) *process {
 }
 
 func tryNode(home string, args ...string) (*process, error) {
-	args = append([]string{"serve", "--json", "--home", home, "--listen", "127.0.0.1:0"}, args...)
+	return tryProcess(home, append([]string{"serve"}, args...)...)
+}
+
+// tryProcess starts a command that serves until it is told to stop.
+func tryProcess(home string, args ...string) (*process, error) {
+	args = append(args, "--json", "--home", home, "--listen", "127.0.0.1:0")
 	p := &process{cmd: exec.Command("attesteer", args...), home: home, stderr: new(safeBuffer), done: make(chan struct{})}
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()

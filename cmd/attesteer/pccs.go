@@ -21,7 +21,8 @@ func (a *app) pccsCommand() *cobra.Command {
 		Short: "Caches of Intel's certificates and endorsements, and the clients that ask them",
 		Args:  cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.pccsServe(), a.pccsToken(), a.pccsHealth(), a.pccsCheckConf(), a.pccsExplain())
+	cmd.AddCommand(a.pccsServe(), a.pccsToken(), a.pccsHealth(), a.pccsCheckConf(), a.pccsExplain(),
+		a.pccsImport(), a.pccsExport(), a.pccsFetch(), a.pccsDiff(), a.pccsPlatforms(), a.pccsForecast())
 	return cmd
 }
 

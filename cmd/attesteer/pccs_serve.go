@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,7 @@ type pccsFlags struct {
 	maxBody  int64
 	memory   int
 	settings string
+	pushTo   string
 }
 
 func (a *app) pccsServe() *cobra.Command {
@@ -106,6 +108,8 @@ func (f *pccsFlags) registerAll(a *app, cmd *cobra.Command) {
 	fl.StringVar(&f.mode, "mode", "lazy", "when to ask upstream: lazy, req or offline")
 	f.asked.register(fl)
 	f.tokens.register(fl)
+	fl.StringVar(&f.pushTo, "push-to", "", "node of a ledger, to publish there what is fetched (default: none)")
+	trustFlags(fl)
 	fl.StringVar(&f.stale, "stale-policy", string(pccs.ServeStale), "what becomes of what is past its next update: serve, with a header and a line in the log, or refuse")
 	fl.BoolVar(&f.refresh, "refresh", true, "fetch what is kept anew before it ends; in mode offline there is nobody to ask")
 	fl.StringVar(&f.front.tlsCert, "tls-cert", "", "certificate chain in PEM, to serve https; read again when it changes (default: one made here)")
@@ -163,6 +167,7 @@ type cache struct {
 	service *pccs.Service
 	server  *pccs.Server
 	seen    *pccsMonitor
+	pusher  *pccs.Pusher
 	stop    context.CancelFunc
 	ended   chan struct{}
 }
@@ -196,6 +201,9 @@ func (a *app) openCache(ctx context.Context, f pccsFlags, seen *pccsMonitor, log
 			Service: c.service, User: user, Admin: admin, MaxBody: f.maxBody, Memory: f.memory, Log: logger,
 		})
 	}
+	if err == nil {
+		c.pusher, err = a.openPusher(f.pushTo, f.asked.unsafeSkipTLS, kept, logger)
+	}
 	if err != nil {
 		return nil, errors.Join(err, kept.Close())
 	}
@@ -209,11 +217,9 @@ func (a *app) openCache(ctx context.Context, f pccsFlags, seen *pccsMonitor, log
 func (c *cache) run(refresh bool, logger *slog.Logger) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop, c.ended = cancel, make(chan struct{})
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		c.server.Watch(ctx)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { c.server.Watch(ctx) })
+	beside.Go(func() { c.push(ctx, logger) })
 	go func() {
 		defer close(c.ended)
 		if refresh {
@@ -221,7 +227,7 @@ func (c *cache) run(refresh bool, logger *slog.Logger) {
 				logger.LogAttrs(ctx, slog.LevelError, "what is kept is not renewed any more", slog.Any("error", err))
 			}
 		}
-		<-watched
+		beside.Wait()
 	}()
 }
 

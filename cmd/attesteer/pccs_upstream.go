@@ -31,7 +31,7 @@ const (
 )
 
 func (f *upstreamFlags) register(fl *pflag.FlagSet) {
-	fl.StringSliceVar(&f.upstreams, "upstream", []string{endorse.IntelPCS}, "service to ask, in this order: Intel's by its URL, another PCCS by its own; pcs+URL for what stands in for Intel's (repeatable)")
+	fl.StringSliceVar(&f.upstreams, "upstream", []string{endorse.IntelPCS}, "service to ask, in this order: Intel's by its URL, another PCCS by its own; pcs+URL for what stands in for Intel's, ledger:URL for the ledger of a node (repeatable)")
 	fl.StringVar(&f.rootCRL, "upstream-root-crl", "", "URL of the root's revocation list, where it is not Intel's own (default: Intel's, or what another PCCS has)")
 	fl.StringVar(&f.tlsCA, "upstream-tls-ca", "", "certificates in PEM that vouch for upstreams (default: the system's)")
 	fl.BoolVar(&f.unsafeSkipTLS, "unsafe-upstream-skip-tls", false, "ask upstreams over TLS that nobody vouches for, or over plain http")
@@ -59,6 +59,14 @@ func (a *app) upstreams(f upstreamFlags, mode pccs.Mode) ([]pccs.Upstream, error
 	}
 	var out []pccs.Upstream
 	for _, text := range f.upstreams {
+		if node, ok := strings.CutPrefix(text, ledgerPrefix); ok {
+			one, err := a.ledgerUpstream(node, f.unsafeSkipTLS)
+			if err != nil {
+				return nil, usagef("--upstream %s: %s", withoutUser(text), rats.AsError(err).Detail)
+			}
+			out = append(out, one)
+			continue
+		}
 		one, err := openUpstream(text, key, pccs.UpstreamConfig{
 			RootCRL: f.rootCRL, RootCAs: authorities, UnsafeSkipTLS: f.unsafeSkipTLS, Proxy: http.ProxyFromEnvironment,
 		})

@@ -36,12 +36,12 @@ func (c *Collateral) Marshal(version int) ([]byte, error) {
 	w.tcbInfos(c.TCBInfos)
 	w.text(`],"pckcacrl":{`)
 	w.members(
-		"processorCrl", hex.EncodeToString(c.ProcessorCRL),
-		"platformCrl", hex.EncodeToString(c.PlatformCRL))
+		member{"processorCrl", hex.EncodeToString(c.ProcessorCRL)},
+		member{"platformCrl", hex.EncodeToString(c.PlatformCRL)})
 	w.text(`}`)
 	w.identities(c.Identities)
 	w.text(`,"certificates":{"` + pckChain + `":{`)
-	w.members("PROCESSOR", w.chain(c.Chains.Processor), "PLATFORM", w.chain(c.Chains.Platform))
+	w.members(member{"PROCESSOR", w.chain(c.Chains.Processor)}, member{"PLATFORM", w.chain(c.Chains.Platform)})
 	w.text(`}`)
 	name := tcbChain
 	if version == 3 {
@@ -76,20 +76,23 @@ func (w *writer) fail(format string, args ...any) {
 func (w *writer) text(s string) { w.out.WriteString(s) }
 func (w *writer) plain(v any)   { w.out.Write(plain(v)) }
 
+// member is a name with its value.
+type member struct{ name, value string }
+
 // members writes names with their values, leaving out what is empty.
-func (w *writer) members(pairs ...string) {
+func (w *writer) members(all ...member) {
 	first := true
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] == "" {
+	for _, m := range all {
+		if m.value == "" {
 			continue
 		}
 		if !first {
 			w.text(",")
 		}
 		first = false
-		w.plain(pairs[i])
+		w.plain(m.name)
 		w.text(":")
-		w.plain(pairs[i+1])
+		w.plain(m.value)
 	}
 }
 
@@ -97,7 +100,7 @@ func (w *writer) members(pairs ...string) {
 func (w *writer) more(name, value string) {
 	if value != "" {
 		w.text(",")
-		w.members(name, value)
+		w.members(member{name, value})
 	}
 }
 
@@ -150,7 +153,7 @@ func (w *writer) certs(all []Cert) {
 		w.text(`{"tcb":`)
 		w.object("the TCB of a PCK certificate", c.TCB)
 		w.text(",")
-		w.members("tcbm", c.TCBm, "cert", w.chain(c.PEM))
+		w.members(member{"tcbm", c.TCBm}, member{"cert", w.chain(c.PEM)})
 		w.text("}")
 	}
 }
@@ -161,7 +164,7 @@ func (w *writer) tcbInfos(all []TCBInfos) {
 			w.text(",")
 		}
 		w.text("{")
-		w.members("fmspc", all[i].FMSPC)
+		w.members(member{"fmspc", all[i].FMSPC})
 		for _, slot := range tcbInfoSlots(w.version) {
 			if body := *slot.of(&all[i]); body != nil {
 				w.text(`,"` + slot.name + `":`)
