@@ -234,9 +234,9 @@ func prepared(t testing.TB, until time.Time, certs ...rats.Endorsement) []byte {
 	}
 	b := binary.LittleEndian.AppendUint16(nil, 1)
 	b = binary.LittleEndian.AppendUint32(b, 1)
-	b = binary.LittleEndian.AppendUint64(b, uint64(until.Unix())) //nolint:gosec // a time of today
+	b = binary.LittleEndian.AppendUint64(b, uint64(until.Unix()))
 	for _, part := range []string{strings.Repeat("00", 16), "{}", chain, string(text)} {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(part))) //nolint:gosec // short
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(part)))
 		b = append(b, part...)
 	}
 	return b

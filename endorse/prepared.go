@@ -84,7 +84,7 @@ func (p Prepared) read(b []byte, platform dcap.PlatformName, at time.Time) ([]ra
 	var parts [4][]byte
 	rest := b[header:]
 	for i := range parts {
-		if len(rest) < 4 || uint64(len(rest)-4) < uint64(binary.LittleEndian.Uint32(rest)) {
+		if len(rest) < 4 || int64(len(rest)-4) < int64(binary.LittleEndian.Uint32(rest)) {
 			return nil, rats.Errorf(rats.Malformed, "it is cut short")
 		}
 		n := binary.LittleEndian.Uint32(rest)

@@ -282,9 +282,9 @@ func TestCertificatesPreparedInAdvanceAreAllThatCountsWhereTheFileSaysSo(t *test
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := append([]byte{1, 0, 1, 0, 0, 0}, binary.LittleEndian.AppendUint64(nil, uint64(time.Now().Add(time.Hour).Unix()))...) //nolint:gosec // a time of today
+	b := append([]byte{1, 0, 1, 0, 0, 0}, binary.LittleEndian.AppendUint64(nil, uint64(time.Now().Add(time.Hour).Unix()))...)
 	for _, part := range [][]byte{make([]byte, 32), []byte("{}"), []byte(escape(cert.Issuers[0])), list} {
-		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(part))), part...) //nolint:gosec // short
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(part))), part...)
 	}
 	dir := filepath.Join(home, ".dcap-qcnl")
 	if err := os.Mkdir(dir, 0o700); err != nil {

@@ -40,11 +40,18 @@ func thim(p *PCS, w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(got.Code)
 		return
 	}
-	const chain, tcbm = "SGX-PCK-Certificate-Issuer-Chain", "SGX-TCBm"
+	header := func(want string) string {
+		for name, values := range got.Header() { // names are as a cache writes them
+			if strings.EqualFold(name, want) {
+				return values[0]
+			}
+		}
+		return ""
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]string{
-		"pckCert": got.Body.String(), "sgx-Tcbm": got.Header()[tcbm][0],
-		"sgx-Pck-Certificate-Issuer-Chain": got.Header()[chain][0],
+		"pckCert": got.Body.String(), "sgx-Tcbm": header("SGX-TCBm"),
+		"sgx-Pck-Certificate-Issuer-Chain": header("SGX-PCK-Certificate-Issuer-Chain"),
 	})
 }
 
