@@ -31,12 +31,15 @@ type attestFlags struct {
 	debug       bool
 	platform    uint32
 	version     uint16
+	made        string
 }
 
 // The kinds of enclaves that can be attested.
 const (
 	simSGX = "sim-sgx"
 	simTDX = "sim-tdx"
+	// simEPID is an SGX enclave that Intel's attestation service vouches for.
+	simEPID = "sim-epid"
 )
 
 func (a *app) attestCommand() *cobra.Command {
@@ -46,7 +49,8 @@ func (a *app) attestCommand() *cobra.Command {
 		Short: "Produce evidence: a quote of a simulated SGX enclave or TDX trust domain",
 		Long: `attest produces evidence bound to 64 bytes of report data. The TEE is simulated
 (sim-sgx or sim-tdx): its signatures are genuine, but its root's key is public,
-so only development networks and --trust-simulated take its word.
+so only development networks and --trust-simulated take its word. sim-epid writes
+a report of Intel's former attestation service for EPID, in JSON.
 
 --key binds the enclave's own key, which can then withdraw its record: an Ed25519
 key as it is, another by the SHA-256 of FILE, which goes along to submit as
@@ -60,7 +64,7 @@ that the evidence is fresh.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.attest(cmd.Context(), f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.tee, "tee", simSGX, "kind of enclave: sim-sgx or sim-tdx")
+	fl.StringVar(&f.tee, "tee", simSGX, "kind of enclave: sim-sgx, sim-tdx or sim-epid")
 	fl.StringVar(&f.reportData, "report-data", "", "up to 64 bytes in hex, filled up with zeros")
 	fl.StringVar(&f.key, "key", "", "PEM or DER file of the enclave's key, to be bound as report data")
 	fl.BoolVar(&f.challenge, "challenge", false, "bind a recent block of the node's ledger in the second half of the report data")
@@ -72,6 +76,7 @@ that the evidence is fresh.`,
 	fl.BoolVar(&f.debug, "sim-debug", false, "simulate a debug build")
 	fl.Uint32Var(&f.platform, "sim-platform", 0, "which simulated platform to run on")
 	fl.Uint16Var(&f.version, "sim-quote-version", 0, "version of the quote: 3, 4 or 5 (default: 3 for sim-sgx, the first that serves for sim-tdx)")
+	fl.StringVar(&f.made, "sim-time", "", "when the simulated service made its report, RFC 3339 (default: now; sim-epid only)")
 	return cmd
 }
 
@@ -123,8 +128,10 @@ func (f attestFlags) quote() ([]byte, error) {
 			return nil, err
 		}
 		return td.Quote()
+	case simEPID:
+		return f.report(statuses[0])
 	default:
-		return nil, hinted{rats.Errorf(rats.Unsupported, "tee %q cannot be attested here", f.tee), "use --tee sim-sgx or --tee sim-tdx"}
+		return nil, hinted{rats.Errorf(rats.Unsupported, "tee %q cannot be attested here", f.tee), "use --tee sim-sgx, sim-tdx or sim-epid"}
 	}
 }
 

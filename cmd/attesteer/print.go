@@ -41,20 +41,25 @@ func (a *app) printResult(r *attesteer.Result) error {
 	a.row("report data", r.ReportData.String())
 	if t := r.TCB; t != nil {
 		a.row("TCB status", string(t.Status))
-		parts := fmt.Sprintf("platform %s, QE %s", t.PlatformStatus, t.QEStatus)
-		if t.ModuleStatus != nil {
-			parts += fmt.Sprintf(", module %s %s", *t.ModuleID, *t.ModuleStatus)
+		if t.QEStatus != "" {
+			parts := fmt.Sprintf("platform %s, QE %s", t.PlatformStatus, t.QEStatus)
+			if t.ModuleStatus != nil {
+				parts += fmt.Sprintf(", module %s %s", *t.ModuleID, *t.ModuleStatus)
+			}
+			a.row("of its parts", parts)
 		}
-		a.row("of its parts", parts)
 		if t.Date != nil {
 			a.row("TCB date", t.Date.Format(time.DateOnly))
 		}
 		if t.BehindSince != nil {
 			a.row("behind since", t.BehindSince.Format(time.DateOnly))
 		}
-		a.row("platform (FMSPC)", t.FMSPC.String())
+		if len(t.FMSPC) > 0 {
+			a.row("platform (FMSPC)", t.FMSPC.String())
+		}
 		a.row("advisories", strings.Join(t.Advisories, ", "))
 	}
+	a.printEPID(r.EPID)
 	if r.ValidUntil != nil {
 		a.row("valid until", r.ValidUntil.Format(time.RFC3339))
 	}
@@ -101,6 +106,7 @@ func (a *app) printInspection(in *attesteer.Inspection) error {
 	a.printMeasurement(in.Fingerprint, in.Measurement)
 	a.row("build mode", string(in.BuildMode))
 	a.row("report data", in.ReportData.String())
+	a.printEPID(in.EPID)
 	return nil
 }
 
@@ -109,7 +115,7 @@ func (a *app) printRecord(v record.View) {
 	a.printf("%s\n", v.ID)
 	a.row("state", string(v.State)+" ("+string(v.Tier)+")")
 	switch v.TEE {
-	case rats.SGX:
+	case rats.SGX, rats.EPID:
 		a.row("fingerprint (MRENCLAVE)", v.Fingerprint)
 		a.row("vendor (MRSIGNER)", v.MRSigner)
 	case rats.TDX:
