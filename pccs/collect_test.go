@@ -317,3 +317,33 @@ func TestEachFMSPCOfAFolderGetsAStandardEvaluation(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestAnImportTakesThoseOffTheQueueWhoseCertificatesItBrought(t *testing.T) {
+	c, _ := collect(t, stocked(t), pccs.CollectOptions{})
+	l := newLab(t, setup{mode: pccs.Offline})
+	below := registration(1)
+	below.CPUSVN = rawNone
+	for _, r := range []pccs.Registration{registration(1), registration(2), registration(3), below} {
+		if err := l.Register(t.Context(), r, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := l.Settle(t.Context()); n != 0 || err != nil {
+		t.Fatalf("before the import: %d, %v", n, err)
+	}
+	if report, err := l.PutCollateral(t.Context(), c, ""); err != nil {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if n, err := l.Settle(t.Context()); n != 2 || err != nil {
+		t.Errorf("settled %d, %v", n, err)
+	}
+	left, err := l.Queue(t.Context(), store.New)
+	if err != nil || len(left) != 2 {
+		t.Fatalf("%+v, %v", left, err)
+	}
+	for _, q := range left {
+		if q.QEID != qeid(3) && q.CPUSVN != rawNone {
+			t.Errorf("%s at %s waits still", q.QEID, q.CPUSVN)
+		}
+	}
+}

@@ -135,6 +135,9 @@ func TestTheDocumentedWalkOverAnAirGapWorks(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
 	}
+	if code, out, _ := command(t, "pccs", "platforms", "--state", "new", "--home", home); code != 0 || out != "" {
+		t.Errorf("it waits still: %d %s", code, out)
+	}
 	got = shell(t, dir, block(t, "pccs-airgap.md", "sh", 4), inside...)
 	for _, want := range []string{"sgx  number 20   UpToDate", "sgx  number 22   OutOfDate", "SIM-SA-00999", "sgx  WILL FALL to OutOfDate with number 22", "tdx  WILL FALL"} {
 		if !strings.Contains(got, want) {
@@ -226,11 +229,25 @@ func TestAnImportTakesWhatVerifiesAndSaysWhatItRefuses(t *testing.T) {
 	if code != 14 || !strings.Contains(errs, "broken.json: line 1, column ") {
 		t.Errorf("broken: %d %s", code, errs)
 	}
+	strange := bytes.Replace(good, []byte(`"version":4`), []byte(`"version":4,"a":1`+manyMembers(20)), 1)
+	code, _, errs = command(t, "pccs", "import", write("strange.json", strange), "--home", t.TempDir(), "--trust-simulated")
+	if code != 0 || strings.Count(errs, "warning: passed over line 1, column ") != 10 || !strings.Contains(errs, "warning: passed over 11 more") {
+		t.Errorf("strange members: %d %s", code, errs)
+	}
 	for name, want := range map[string]int{write("empty.json", nil): 14, filepath.Join(dir, "no-such-file"): 1, write("page.html", []byte("<html>")): 14} {
 		if code, _, errs = command(t, "pccs", "import", name, "--home", t.TempDir()); code != want {
 			t.Errorf("%s: %d %s", name, code, errs)
 		}
 	}
+}
+
+// manyMembers returns so many members that nobody knows.
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"m%d":null`, i)
+	}
+	return b.String()
 }
 
 func TestPlatformsAreTakenOffTheQueueByTheirNumbers(t *testing.T) {

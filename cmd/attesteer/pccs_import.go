@@ -105,14 +105,30 @@ func (a *app) importPCCS(ctx context.Context, home pccsHome, name string, number
 		return err
 	}
 	report.Refused = append(report.Refused, parcel.refused...)
+	if parcel.platforms == nil {
+		settled, err := service.Settle(ctx)
+		if err != nil {
+			return err
+		}
+		if settled > 0 {
+			a.sayf("%d platforms wait no longer", settled)
+		}
+	}
 	return a.printImport(name, parcel, report)
 }
+
+// mostIgnored is how many members of a file are named that nobody asked for.
+const mostIgnored = 10
 
 // put has a service take a parcel.
 func (a *app) put(ctx context.Context, service *pccs.Service, p *pccsParcel, source string) (pccs.ImportReport, error) {
 	switch {
 	case p.collateral != nil:
-		for _, ignored := range p.collateral.Ignored {
+		for i, ignored := range p.collateral.Ignored {
+			if i == mostIgnored {
+				a.sayf("warning: passed over %d more", len(p.collateral.Ignored)-i)
+				break
+			}
 			a.sayf("warning: passed over %s", ignored)
 		}
 		return service.PutCollateral(ctx, p.collateral, source)
