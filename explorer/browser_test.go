@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/attesteer/attesteer/explorer"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -112,7 +113,9 @@ func populated() (*ledger, map[string]record.Record) {
 func TestPagesInABrowser(t *testing.T) {
 	ctx := startBrowser(t)
 	l, named := populated()
-	server := httptest.NewServer(newPages(t, l, "dev"))
+	server := httptest.NewServer(explorer.Pages(explorer.PagesConfig{
+		Index: openFile(t, filepath.Join(t.TempDir(), "index"), l), Registry: l, Governance: sitting(), Network: "dev",
+	}))
 	defer server.Close()
 	shots := os.Getenv("ATTESTEER_SCREENSHOTS")
 	if shots == "" {
@@ -146,6 +149,7 @@ func TestPagesInABrowser(t *testing.T) {
 		{"td", "/enclaves/" + hexOf(named["TD"].ID), []string{"Intel TDX virtual machine", "fingerprint (SHA-384 of MRTD and RTMRs)", "RTMR0 to RTMR3", "it should be started again"}},
 		{"tds", "/?tee=tdx&fingerprint=" + hex.EncodeToString(named["TD"].Fingerprint), []string{"https://inference.td.example", "tdx"}},
 		{"hostile", "/enclaves/" + hexOf(named["hostile"].ID), []string{`<script>alert(document.domain)</script>`}},
+		{"governance", "/governance", []string{"Governance", "Proposal 3: parameters", "10 of 40 for it, 10 against", "max_listings: 32, in place of 16"}},
 		{"unknown", "/enclaves/" + strings.Repeat("0", 64), []string{"404", "No such enclave"}},
 	} {
 		t.Run(page.name, func(t *testing.T) {

@@ -42,6 +42,8 @@ type Registry interface {
 type PagesConfig struct {
 	Index    Lister
 	Registry Registry
+	// Governance is shown on a page of its own; nil is not.
+	Governance Governance
 	// Network is dev, test or main. On the first two a banner says what the
 	// network accepts that a main network refuses.
 	Network string
@@ -60,7 +62,8 @@ type pages struct {
 var _ Lister = (*Index)(nil)
 
 // Pages returns the handler of GET / (the list of enclaves), /enclaves/{id}
-// (one of them) and /assets/ (what both need). Whatever else it is asked for is
+// (one of them), /governance (what validators decide on) and /assets/ (what all
+// need). Whatever else it is asked for is
 // answered by a page that says so.
 func Pages(cfg PagesConfig) http.Handler {
 	p := &pages{cfg: cfg, log: cfg.Log, assets: loadAssets()}
@@ -72,6 +75,9 @@ func Pages(cfg PagesConfig) http.Handler {
 	mux.HandleFunc("GET /{$}", p.list)
 	mux.HandleFunc("GET /enclaves/{id}", p.enclave)
 	mux.Handle("GET /enclaves", http.RedirectHandler("/", http.StatusMovedPermanently))
+	if cfg.Governance != nil {
+		mux.HandleFunc("GET /governance", p.governance)
+	}
 	mux.HandleFunc("GET /assets/{name}", p.asset)
 	mux.HandleFunc("/", p.unknown)
 	return guard(mux)

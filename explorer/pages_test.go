@@ -357,8 +357,10 @@ func TestAssetsAreKeptForGoodUnderNamesThatChangeWithThem(t *testing.T) {
 
 func TestPagesRunNothingAndLoadNothingFromElsewhere(t *testing.T) {
 	l, named := populated()
-	h := newPages(t, l, "dev")
-	for _, path := range []string{"/", "/enclaves/" + hexOf(named["warned"].ID)} {
+	h := explorer.Pages(explorer.PagesConfig{
+		Index: openFile(t, filepath.Join(t.TempDir(), "index"), l), Registry: l, Governance: sitting(), Network: "dev",
+	})
+	for _, path := range []string{"/", "/enclaves/" + hexOf(named["warned"].ID), "/governance"} {
 		res, body := get(t, h, path)
 		for _, part := range []string{"default-src 'none'", "style-src 'self'", "img-src 'self' data:", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"} {
 			if !strings.Contains(res.Header.Get("Content-Security-Policy"), part) {

@@ -20,6 +20,8 @@ type frame struct {
 	Chain  string
 	Height uint64
 	Time   stamp
+	// Governs: there is a page of what validators decide on.
+	Governs bool
 }
 
 func (p *pages) frame(title string) frame {
@@ -27,6 +29,7 @@ func (p *pages) frame(title string) frame {
 	return frame{
 		Title: title, Banner: networkBanner(p.cfg.Network),
 		Chain: p.cfg.Registry.ChainID(), Height: p.cfg.Registry.Height(), Time: newStamp(now, now),
+		Governs: p.cfg.Governance != nil,
 	}
 }
 
