@@ -26,14 +26,10 @@ const maxCached = 4096
 // by several processes too, since a file is replaced in one step.
 type AnswerCache struct{ dir string }
 
-// OpenAnswerCache returns the cache in a folder, which is made if need be, for
-// its owner alone: which platforms somebody asks for is nobody else's business.
-func OpenAnswerCache(dir string) (*AnswerCache, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	return &AnswerCache{dir: dir}, nil
-}
+// NewAnswerCache returns the cache in a folder. That is made when there is
+// something to be kept, for its owner alone: which platforms somebody asks for is
+// nobody else's business.
+func NewAnswerCache(dir string) *AnswerCache { return &AnswerCache{dir: dir} }
 
 // cachedAnswer is one file.
 type cachedAnswer struct {
@@ -80,6 +76,9 @@ func (c *AnswerCache) load(where string) *cachedAnswer {
 
 // keep writes an answer down. That it cannot costs a call the next time, and no more.
 func (c *AnswerCache) keep(where string, f *Fetched) {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return
+	}
 	root, err := os.OpenRoot(c.dir)
 	if err != nil {
 		return

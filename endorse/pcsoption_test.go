@@ -117,15 +117,11 @@ func TestAnswersOutliveAProgramForAsLongAsWasSaid(t *testing.T) {
 	keep := 48 * time.Hour
 	var stand *service
 	open := func(stale bool) *endorse.PCS {
-		cache, err := endorse.OpenAnswerCache(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
 		roots := []rats.TrustRoot{simtee.Root()}
 		if stale {
 			roots = nil // another program trusts others
 		}
-		one, err := endorse.NewPCS(endorse.PCSConfig{Base: stand.url, Roots: roots, Now: stand.clock.Now, Keep: &keep, Cache: cache})
+		one, err := endorse.NewPCS(endorse.PCSConfig{Base: stand.url, Roots: roots, Now: stand.clock.Now, Keep: &keep, Cache: endorse.NewAnswerCache(dir)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,6 +116,9 @@ func shownValue(f *pflag.Flag) string {
 
 // withoutSecrets drops user, password and query from a URL, and leaves all else.
 func withoutSecrets(text string) string {
+	if node, ok := strings.CutPrefix(text, ledgerPrefix); ok {
+		return ledgerPrefix + withoutSecrets(node)
+	}
 	if !isService(text) {
 		return text
 	}

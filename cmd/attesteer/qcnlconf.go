@@ -116,11 +116,7 @@ func (a *app) keeping(cfg *endorse.PCSConfig, hours float64) {
 	keep := time.Duration(hours * float64(time.Hour))
 	cfg.Keep, cfg.Cache = &keep, nil
 	if dir := a.cacheFolder(); keep > 0 && dir != "" {
-		if cache, err := endorse.OpenAnswerCache(dir); err == nil {
-			cfg.Cache = cache
-		} else {
-			a.sayf("warning: answers are not kept from one run to the next: %v", fileError("make", dir, err))
-		}
+		cfg.Cache = endorse.NewAnswerCache(dir)
 	}
 }
 

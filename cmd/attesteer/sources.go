@@ -103,7 +103,7 @@ func asAsked[T endorser](one T, err error) (endorser, error) {
 func (a *app) openLedger(node string, f serviceFlags, cfg endorse.PCSConfig) (endorser, error) {
 	u, err := url.Parse(node)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, usagef("--endorsements: %q is no address of a node, such as ledger:https://node.example:2000", node)
+		return nil, usagef("--endorsements: %q is no address of a node, such as ledger:https://node.example:2000", withoutUser(node))
 	}
 	local := u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
 	if u.Scheme == "http" && !local && !f.unsafeSkipTLS {

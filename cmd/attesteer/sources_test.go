@@ -310,4 +310,23 @@ func TestAFolderOfAServicesNameIsReachedByItsPath(t *testing.T) {
 	}
 }
 
+func TestConfigCheckAsksNobodyAndKeepsNothingOfSources(t *testing.T) {
+	pcs, address := issuedAgo(t, 1)
+	conf := confFile(t, `{"pccs_url": "%s/sgx/certification/v4/", "verify_collateral_cache_expire_hours": 24}`, address)
+	home := t.TempDir()
+	const secret = "hunter2"
+	code, out, errs := commandAt(t, home, "config", "check", "--network", "main", "--home", filepath.Join(home, "node"), "--endorsements", conf,
+		"--endorsements", "azure", "--endorsements", "ledger:"+address, "--listen", "127.0.0.1:0")
+	if code != 0 || len(pcs.Calls("")) != 0 {
+		t.Errorf("exit %d, asked %v\n%s%s", code, pcs.Calls(""), out, errs)
+	}
+	if entries, err := os.ReadDir(home); err != nil || len(entries) != 0 {
+		t.Errorf("left %v, %v", entries, err)
+	}
+	code, out, errs = commandAt(t, home, "config", "check", "--home", filepath.Join(home, "node"), "--endorsements", "ledger:https://me:"+secret+"@node.example")
+	if code == 0 || strings.Contains(out+errs, secret) {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
 var _ endorse.Certifier = noCertifier{}
