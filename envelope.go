@@ -34,6 +34,8 @@ type envelope struct {
 	// bindings hold.
 	claims []CustomClaim
 	held   []byte
+	// buffer is what claims were read from, as it is hashed.
+	buffer []byte
 	// block is the value of the claim that names a block, and rest what the
 	// report data would be without that claim.
 	block, rest []byte

@@ -92,7 +92,7 @@ func evidenceOf(in *openenclave.Evidence) (*envelope, error) {
 		if err := e.take(claims); err != nil {
 			return nil, err
 		}
-		note = strconv.Itoa(len(claims)) + " claims"
+		e.buffer, note = in.Claims, strconv.Itoa(len(claims))+" claims"
 	case len(in.Claims) > 0:
 		// The buffer is opaque to Open Enclave: its attested TLS puts a key there.
 		e.held, note = in.Claims, "the buffer is no list of claims"

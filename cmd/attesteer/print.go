@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func (a *app) printResult(r *attesteer.Result) error {
 		verdict = "not accepted: " + r.Kind.String()
 	}
 	a.printf("%s (%s)\n", verdict, r.Tier)
-	a.row("evidence", fmt.Sprintf("%s, %s", r.TEE, r.Format))
+	a.row("evidence", cameAs(r.TEE, r.Envelope))
 	a.row("judged at", r.VerifiedAt.Format(time.RFC3339))
 	if r.TrustRoot != nil {
 		a.row("on the word of", *r.TrustRoot)
@@ -39,6 +40,10 @@ func (a *app) printResult(r *attesteer.Result) error {
 	a.printMeasurement(r.Fingerprint, r.Measurement)
 	a.row("build mode", string(r.BuildMode))
 	a.row("report data", r.ReportData.String())
+	if k := r.RuntimeKey; k != nil {
+		a.row("its key", fmt.Sprintf("%s, %d bits, SHA-256 %s", k.Type, k.Bits, k.SHA256))
+	}
+	a.printClaims(r.CustomClaims)
 	if t := r.TCB; t != nil {
 		a.row("TCB status", string(t.Status))
 		if t.QEStatus != "" {
@@ -102,12 +107,32 @@ func (a *app) printMeasurement(fingerprint attesteer.Hex, m attesteer.Measuremen
 // it is verified.
 func (a *app) printInspection(in *attesteer.Inspection) error {
 	a.printf("NOT VERIFIED: this is what the evidence says of itself\n")
-	a.row("evidence", fmt.Sprintf("%s, %s", in.TEE, in.Format))
+	a.row("evidence", cameAs(in.TEE, in.Envelope))
 	a.printMeasurement(in.Fingerprint, in.Measurement)
 	a.row("build mode", string(in.BuildMode))
 	a.row("report data", in.ReportData.String())
 	a.printEPID(in.EPID)
 	return nil
+}
+
+// cameAs names evidence by its layers, outermost first.
+func cameAs(tee rats.TEE, envelope []rats.Format) string {
+	out := string(tee)
+	for _, f := range envelope {
+		out += ", " + string(f)
+	}
+	return out
+}
+
+// printClaims prints custom claims, with a value as text where it is printable.
+func (a *app) printClaims(claims []attesteer.CustomClaim) {
+	for _, c := range claims {
+		value := c.Value.String()
+		if c.Text != nil {
+			value = strconv.Quote(*c.Text)
+		}
+		a.row("claim "+strconv.Quote(c.Name), value)
+	}
 }
 
 // printRecord prints a ledger record.
@@ -132,6 +157,11 @@ func (a *app) printRecord(v record.View) {
 	a.row("url", deref(v.URL))
 	a.row("registrar", deref(v.Registrar))
 	a.row("signer (report data)", v.Signer.Opaque)
+	if k := v.Signer.Key; k != nil {
+		a.row("its key", fmt.Sprintf("%s, %d bits, SHA-256 %s", k.Algorithm, k.Bits, k.SHA256))
+	}
+	a.row("evidence", cameAs(v.TEE, v.Envelope))
+	a.printClaims(v.CustomClaims)
 	a.row("platform (FMSPC)", v.FMSPC)
 	a.row("advisories", strings.Join(v.Advisories, ", "))
 	a.row("on the word of", v.TrustRoot)

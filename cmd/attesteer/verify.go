@@ -20,16 +20,24 @@ import (
 )
 
 func (a *app) inspectCommand() *cobra.Command {
-	return &cobra.Command{
+	var as, runtimeData string
+	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Decode evidence and show what it claims, without verifying anything",
+		Long: `inspect shows what evidence says of itself, whatever envelope it came in. With
+--as quote-json it writes SGX evidence as the JSON that QuoteGeneration programs
+write, which verify and submit take as they take the evidence.`,
 		Example: `  attesteer inspect quote.bin
-  attesteer inspect - --json < quote.hex`,
+  attesteer inspect - --json < quote.hex
+  attesteer inspect report.bin --as quote-json --runtime-data key.pem > enclave.info.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			ev, err := a.readEvidence(args[0])
 			if err != nil {
 				return err
+			}
+			if as != "" || runtimeData != "" {
+				return a.convert(ev, args[0], as, runtimeData)
 			}
 			in, err := attesteer.Inspect(ev)
 			if err != nil {
@@ -41,6 +49,32 @@ func (a *app) inspectCommand() *cobra.Command {
 			return a.printInspection(in)
 		},
 	}
+	cmd.Flags().StringVar(&as, "as", "", "write the evidence in another form: quote-json")
+	cmd.Flags().StringVar(&runtimeData, "runtime-data", "", "file whose SHA-256 is the report data, to write along as what the enclave holds")
+	return cmd
+}
+
+// convert writes evidence in another form.
+func (a *app) convert(ev attesteer.Evidence, file, as, runtimeData string) error {
+	if rats.Format(as) != rats.QuoteJSON {
+		return usagef("--as %q: evidence is written as quote-json alone", as)
+	}
+	if err := oneFromInput(file, runtimeData); err != nil {
+		return err
+	}
+	var held []byte
+	if runtimeData != "" {
+		var err error
+		if held, err = a.readInput(runtimeData); err != nil {
+			return err
+		}
+	}
+	out, err := attesteer.QuoteJSON(ev, held)
+	if err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(out)
+	return err
 }
 
 type verifyFlags struct {
