@@ -27,22 +27,47 @@ const (
 // nobody reads it.
 func (c *call) allowed(name string, tokens TokenHashes) bool {
 	if c.r.ContentLength > c.cfg.MaxBody {
-		c.w.Header()["Connection"] = []string{"close"}
+		c.leave()
 		c.refuse(refuse(http.StatusRequestEntityTooLarge, rats.TooLarge, "body: over %d bytes", c.cfg.MaxBody))
 		return false
 	}
 	given := c.r.Header[name]
 	if len(given) != 1 || !tokens.match(given[0]) {
-		c.w.Header()["Connection"] = []string{"close"} // its body is not read
+		c.leave()
 		c.refuse(refuse(http.StatusUnauthorized, rats.Unauthorized, "%s: no such token", strings.ToLower(name)))
 		return false
 	}
 	return true
 }
 
+// maxLeft is how much of a body is read of a call that is refused: some clients
+// lose an answer that comes while they still send.
+const maxLeft = 64 << 10
+
+// leave reads what is small of a body that nobody wants, and has the connection of
+// whoever sends more closed behind the answer.
+func (c *call) leave() {
+	if c.r.ContentLength >= 0 && c.r.ContentLength <= maxLeft {
+		defer c.receive()()
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.r.Body, maxLeft)) // it counts for nothing
+		return
+	}
+	if c.r.ProtoMajor == 1 {
+		c.w.Header()["Connection"] = []string{"close"}
+	}
+}
+
+// receive bounds how long a body may take, until the function that it returns is
+// called: what is done with it then must not end with that time.
+func (c *call) receive() (done func()) {
+	control := http.NewResponseController(c.w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // one that knows no deadlines is a test's
+	return func() { _ = control.SetReadDeadline(time.Time{}) }
+}
+
 // body reads what was sent, within the bounds of size and time.
 func (c *call) body() ([]byte, error) {
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(bodyTime)) // one that knows no deadlines is a test's
+	defer c.receive()()
 	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.cfg.MaxBody))
 	var large *http.MaxBytesError
 	switch {

@@ -64,7 +64,6 @@ type pccsFlags struct {
 	maxBody  int64
 	memory   int
 	settings string
-	pushTo   string
 }
 
 func (a *app) pccsServe() *cobra.Command {
@@ -86,8 +85,9 @@ configuration has it.
 Modes: lazy asks Intel when somebody wants what is not there, req when a platform
 is registered, offline never.
 
-Upstreams are asked in their order: a URL of Intel's service, or of another PCCS.
-A key for Intel's service is optional, and taken from ATTESTEER_PCS_API_KEY, or
+Upstreams are asked in their order: Intel's service, another PCCS, or a ledger by
+one of its nodes, for when the others are down. With --push what is fetched is
+published there. A key for Intel's service is optional, and taken from ATTESTEER_PCS_API_KEY, or
 from APIKEY, as images of Intel's service know it. Of USERPASS and ADMINPASS, which
 these know too, only the hashes are kept. Each of the three may be given by a file,
 as APIKEY_FILE and so on.`,
@@ -108,8 +108,6 @@ func (f *pccsFlags) registerAll(a *app, cmd *cobra.Command) {
 	fl.StringVar(&f.mode, "mode", "lazy", "when to ask upstream: lazy, req or offline")
 	f.asked.register(fl)
 	f.tokens.register(fl)
-	fl.StringVar(&f.pushTo, "push-to", "", "node of a ledger, to publish there what is fetched (default: none)")
-	trustFlags(fl)
 	fl.StringVar(&f.stale, "stale-policy", string(pccs.ServeStale), "what becomes of what is past its next update: serve, with a header and a line in the log, or refuse")
 	fl.BoolVar(&f.refresh, "refresh", true, "fetch what is kept anew before it ends; in mode offline there is nobody to ask")
 	fl.StringVar(&f.front.tlsCert, "tls-cert", "", "certificate chain in PEM, to serve https; read again when it changes (default: one made here)")
@@ -167,9 +165,10 @@ type cache struct {
 	service *pccs.Service
 	server  *pccs.Server
 	seen    *pccsMonitor
-	pusher  *pccs.Pusher
-	stop    context.CancelFunc
-	ended   chan struct{}
+	// pusher is nil where nothing is published.
+	pusher *pccs.Pusher
+	stop   context.CancelFunc
+	ended  sync.WaitGroup
 }
 
 // openCache opens what "pccs serve" serves, bottom up. What it opened before an
@@ -183,7 +182,7 @@ func (a *app) openCache(ctx context.Context, f pccsFlags, seen *pccsMonitor, log
 	if err != nil {
 		return nil, err
 	}
-	upstreams, err := a.upstreams(f.asked, mode)
+	upstreams, err := a.upstreams(f.asked, mode, f.simulated)
 	if err != nil {
 		return nil, err
 	}
@@ -197,12 +196,12 @@ func (a *app) openCache(ctx context.Context, f pccsFlags, seen *pccsMonitor, log
 		Stale: pccs.StalePolicy(f.stale), Log: logger, Report: c.seen.fetched,
 	})
 	if err == nil {
+		c.pusher, err = a.pusher(f.asked, kept, logger)
+	}
+	if err == nil {
 		c.server, err = pccs.NewServer(pccs.ServerConfig{
 			Service: c.service, User: user, Admin: admin, MaxBody: f.maxBody, Memory: f.memory, Log: logger,
 		})
-	}
-	if err == nil {
-		c.pusher, err = a.openPusher(f.pushTo, f.asked.unsafeSkipTLS, kept, logger)
 	}
 	if err != nil {
 		return nil, errors.Join(err, kept.Close())
@@ -216,26 +215,28 @@ func (a *app) openCache(ctx context.Context, f pccsFlags, seen *pccsMonitor, log
 // run starts what goes on beside the answers.
 func (c *cache) run(refresh bool, logger *slog.Logger) {
 	ctx, cancel := context.WithCancel(context.Background())
-	c.stop, c.ended = cancel, make(chan struct{})
-	var beside sync.WaitGroup
-	beside.Go(func() { c.server.Watch(ctx) })
-	beside.Go(func() { c.push(ctx, logger) })
-	go func() {
-		defer close(c.ended)
-		if refresh {
-			if err := c.service.Run(ctx); err != nil && ctx.Err() == nil {
-				logger.LogAttrs(ctx, slog.LevelError, "what is kept is not renewed any more", slog.Any("error", err))
+	c.stop = cancel
+	beside := func(what string, run func(context.Context) error) {
+		c.ended.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				logger.LogAttrs(ctx, slog.LevelError, "what goes on beside the answers has ended", slog.String("what", what), slog.Any("error", err))
 			}
-		}
-		beside.Wait()
-	}()
+		})
+	}
+	c.ended.Go(func() { c.server.Watch(ctx) })
+	if refresh {
+		beside("renewal", c.service.Run)
+	}
+	if c.pusher != nil {
+		beside("publication", c.pusher.Run)
+	}
 }
 
 // close ends it top down.
 func (c *cache) close() error {
 	if c.stop != nil {
 		c.stop()
-		<-c.ended
+		c.ended.Wait()
 	}
 	c.service.Close()
 	return c.store.Close()

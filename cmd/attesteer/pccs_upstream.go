@@ -3,7 +3,10 @@
 package main
 
 import (
+	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,9 +14,13 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/attesteer/attesteer/certificate"
+	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/endorse"
 	"github.com/attesteer/attesteer/pccs"
+	"github.com/attesteer/attesteer/pccs/store"
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/simtee"
 )
 
 // upstreamFlags say whom a PCCS asks.
@@ -22,36 +29,29 @@ type upstreamFlags struct {
 	rootCRL       string
 	tlsCA         string
 	unsafeSkipTLS bool
+	// push is the node of a ledger on which is published what was fetched.
+	push string
 }
 
-// Words before a URL that say what answers there.
-const (
-	isPCS  = "pcs+"
-	isPCCS = "pccs+"
-)
+// isPCS before a URL says that what answers there stands in for Intel's service.
+const isPCS = "pcs+"
 
 func (f *upstreamFlags) register(fl *pflag.FlagSet) {
-	fl.StringSliceVar(&f.upstreams, "upstream", []string{endorse.IntelPCS}, "service to ask, in this order: Intel's by its URL, another PCCS by its own; pcs+URL for what stands in for Intel's, ledger:URL for the ledger of a node (repeatable)")
+	fl.StringSliceVar(&f.upstreams, "upstream", []string{endorse.IntelPCS}, "whom to ask, in this order: Intel's service or another PCCS by its URL, pcs+URL for what stands in for Intel's, alibaba:REGION, ledger:URL of a node (repeatable)")
 	fl.StringVar(&f.rootCRL, "upstream-root-crl", "", "URL of the root's revocation list, where it is not Intel's own (default: Intel's, or what another PCCS has)")
 	fl.StringVar(&f.tlsCA, "upstream-tls-ca", "", "certificates in PEM that vouch for upstreams (default: the system's)")
+	fl.StringVar(&f.push, "push", "", "address of a node, on whose ledger to publish what is fetched; its token is taken from ATTESTEER_TOKEN")
 	fl.BoolVar(&f.unsafeSkipTLS, "unsafe-upstream-skip-tls", false, "ask upstreams over TLS that nobody vouches for, or over plain http")
 }
 
 // upstreams returns those that are asked; none in mode offline.
-func (a *app) upstreams(f upstreamFlags, mode pccs.Mode) ([]pccs.Upstream, error) {
+func (a *app) upstreams(f upstreamFlags, mode pccs.Mode, simulated bool) ([]pccs.Upstream, error) {
 	if mode == pccs.Offline {
 		return nil, nil
 	}
-	var authorities *x509.CertPool
-	if f.tlsCA != "" {
-		b, err := os.ReadFile(f.tlsCA)
-		if err != nil {
-			return nil, fileError("read", f.tlsCA, err)
-		}
-		authorities = x509.NewCertPool()
-		if !authorities.AppendCertsFromPEM(b) {
-			return nil, usagef("--upstream-tls-ca %s: no certificate in PEM", f.tlsCA)
-		}
+	authorities, err := f.authorities()
+	if err != nil {
+		return nil, err
 	}
 	key, err := a.apiKey()
 	if err != nil {
@@ -59,17 +59,7 @@ func (a *app) upstreams(f upstreamFlags, mode pccs.Mode) ([]pccs.Upstream, error
 	}
 	var out []pccs.Upstream
 	for _, text := range f.upstreams {
-		if node, ok := strings.CutPrefix(text, ledgerPrefix); ok {
-			one, err := a.ledgerUpstream(node, f.unsafeSkipTLS)
-			if err != nil {
-				return nil, usagef("--upstream %s: %s", withoutUser(text), rats.AsError(err).Detail)
-			}
-			out = append(out, one)
-			continue
-		}
-		one, err := openUpstream(text, key, pccs.UpstreamConfig{
-			RootCRL: f.rootCRL, RootCAs: authorities, UnsafeSkipTLS: f.unsafeSkipTLS, Proxy: http.ProxyFromEnvironment,
-		})
+		one, err := f.open(text, key, simulated, authorities)
 		if err != nil {
 			return nil, usagef("--upstream %s: %s", withoutUser(text), rats.AsError(err).Detail)
 		}
@@ -78,21 +68,96 @@ func (a *app) upstreams(f upstreamFlags, mode pccs.Mode) ([]pccs.Upstream, error
 	return out, nil
 }
 
-// openUpstream returns the service that a text names. One that is not Intel's is
-// another cache unless it is said to be none.
-func openUpstream(text, key string, cfg pccs.UpstreamConfig) (pccs.Upstream, error) {
+// authorities returns those that vouch for upstreams; nil stands for the system's.
+func (f *upstreamFlags) authorities() (*x509.CertPool, error) {
+	if f.tlsCA == "" {
+		return nil, nil //nolint:nilnil // nil has a meaning
+	}
+	b, err := os.ReadFile(f.tlsCA)
+	if err != nil {
+		return nil, fileError("read", f.tlsCA, err)
+	}
+	pool, err := certificate.ParseRoots(b)
+	if err != nil {
+		return nil, usagef("--upstream-tls-ca %s: %w", f.tlsCA, err)
+	}
+	return pool, nil
+}
+
+// open returns the service that a text names. One that is not Intel's is another
+// cache unless it is said to be none.
+func (f *upstreamFlags) open(text, key string, simulated bool, authorities *x509.CertPool) (pccs.Upstream, error) {
+	if node, ok := strings.CutPrefix(text, ledgerPrefix); ok {
+		asked, err := f.node(node, "", authorities)
+		if err != nil {
+			return nil, err
+		}
+		cfg := pccs.LedgerConfig{Node: asked}
+		if simulated {
+			pki, err := simtee.NewPKI(simtee.Faults{})
+			if err != nil {
+				return nil, err
+			}
+			cfg.RootCertificates = [][]byte{pccs.IntelRootCertificate(), pki.RootCertificate()}
+		}
+		return pccs.NewLedger(cfg), nil
+	}
 	base, stands := strings.CutPrefix(text, isPCS)
-	base, cache := strings.CutPrefix(base, isPCCS)
+	if known, ok := endorse.KnownService(base); ok {
+		base = known.Base
+	}
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, rats.Errorf(rats.Malformed, "no URL")
 	}
-	intels := strings.HasSuffix(u.Hostname(), ".trustedservices.intel.com")
-	cfg.Base, cfg.PCCS = base, cache || !stands && !intels
+	cfg := pccs.UpstreamConfig{
+		Base: base, PCCS: !stands && !strings.HasSuffix(u.Hostname(), ".trustedservices.intel.com"),
+		RootCRL: f.rootCRL, RootCAs: authorities, UnsafeSkipTLS: f.unsafeSkipTLS, Proxy: http.ProxyFromEnvironment,
+	}
 	if !cfg.PCCS && takesKey(base) {
 		cfg.APIKey = key
 	}
 	return pccs.NewUpstream(cfg)
+}
+
+// node returns a client of the node of a ledger.
+func (f *upstreamFlags) node(address, token string, authorities *x509.CertPool) (*client.Client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+		return nil, rats.Errorf(rats.Malformed, "no address of a node, such as ledger:https://node.example:2000")
+	}
+	local := u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
+	if u.Scheme == "http" && !local && !f.unsafeSkipTLS {
+		return nil, rats.Errorf(rats.Malformed, "plain http is for this machine alone")
+	}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: idleConnection,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities, InsecureSkipVerify: f.unsafeSkipTLS}, //nolint:gosec // the flag says so
+	}
+	return client.New(strings.TrimSuffix(address, "/"), token, &http.Client{
+		Transport: transport, Timeout: requestTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}), nil
+}
+
+// pusher returns what publishes on a ledger what a cache fetches; nil if nothing
+// is to.
+func (a *app) pusher(f upstreamFlags, kept *store.Store, logger *slog.Logger) (*pccs.Pusher, error) {
+	if f.push == "" {
+		return nil, nil //nolint:nilnil // nil has a meaning
+	}
+	token, err := a.secret(tokenVariable)
+	if err != nil {
+		return nil, err
+	}
+	authorities, err := f.authorities()
+	if err != nil {
+		return nil, err
+	}
+	node, err := f.node(strings.TrimPrefix(f.push, ledgerPrefix), token, authorities)
+	if err != nil {
+		return nil, usagef("--push %s: %s", withoutUser(f.push), rats.AsError(err).Detail)
+	}
+	return pccs.NewPusher(pccs.PusherConfig{Node: node, Store: kept, Log: logger}), nil
 }
 
 // apiKey returns the key of a subscription with Intel's PCS, by either name.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -30,6 +31,11 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("ROOT", root)
+			if strings.HasSuffix(env.WorkDir, "pccsserve") {
+				intel, served := openStandIn(t)
+				intel.Key = "the-key-of-a-subscription"
+				env.Setenv("INTEL", served.URL)
+			}
 			for i, p := range ports(t, 12) {
 				env.Setenv("PORT"+strconv.Itoa(i), p)
 			}
