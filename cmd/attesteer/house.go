@@ -110,7 +110,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
 		EAR: keys, EARLifetime: f.earLifetime,
 		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
-		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Network: f.network, Log: logger}),
+		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Governance: registry, Network: f.network, Log: logger}),
 	}
 	if h.services.Len() > 0 {
 		config.Vendor = h.services
