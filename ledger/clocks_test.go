@@ -76,6 +76,15 @@ func TestTheLedgerStandsStillWithoutTwoThirdsAndGoesOnWithThem(t *testing.T) {
 	same(t, height, nodes...)
 }
 
+// TestCometBFTBearsAClockThatIsTenMinutesBehind: it reads the system's clock by
+// itself, which no test in this process can set; go run ./reliability clock does.
+func TestCometBFTBearsAClockThatIsTenMinutesBehind(t *testing.T) {
+	c := configuration(Config{}, t.TempDir()).Consensus
+	if err := c.ValidateBasic(); err != nil || c.BlockTimeTolerance <= 10*time.Minute {
+		t.Errorf("blocks %v ahead of a node's clock are refused, %v", c.BlockTimeTolerance, err)
+	}
+}
+
 // TestValidatorsWhoseClocksAreSecondsApartDecide has proposers within and beyond
 // what the others bear: -3 s, right, +3 s and +8 s.
 func TestValidatorsWhoseClocksAreSecondsApartDecide(t *testing.T) {

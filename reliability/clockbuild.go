@@ -48,6 +48,27 @@ const (
 
 // buildWrong builds the program that is tried with a clock that can be off.
 func buildWrong(ctx context.Context, dir string) (string, error) {
+	bin := filepath.Join(dir, "attesteer-wrong-clock")
+	return bin, buildWrongOf(ctx, dir, bin, "./cmd/attesteer")
+}
+
+// buildWrongOf builds any program so; what it takes beside is put into dir.
+func buildWrongOf(ctx context.Context, dir, bin, program string) error {
+	list, err := overlay(ctx, dir)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-overlay", list, "-o", bin, program)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build with another clock: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// overlay writes the files that stand in for those of package time, and the list
+// that the go command takes.
+func overlay(ctx context.Context, dir string) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
 		return "", err
@@ -72,19 +93,13 @@ func buildWrong(ctx context.Context, dir string) (string, error) {
 		}
 		replace[filepath.Join(folder, name)] = path
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
 	list := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+	if err := os.WriteFile(list, text, 0o600); err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, "attesteer-wrong-clock")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-overlay", list, "-o", bin, "./cmd/attesteer")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build with another clock: %w\n%s", err, out)
-	}
-	return bin, nil
+	return list, nil
 }
