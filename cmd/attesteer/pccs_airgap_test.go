@@ -292,7 +292,7 @@ func TestANewCacheFillsItselfFromTheLedger(t *testing.T) {
 	pcs, url := simulatedPCS(t)
 	ledger := startNode(t, t.TempDir(), "--network", "dev")
 	vendor := []string{"--upstream", "pcs+" + url, "--upstream-root-crl", url + "/IntelSGXRootCA.der", "--trust-simulated", "--plain-http"}
-	first := startCache(t, append([]string{"--push-to", ledger.url}, vendor...)...)
+	first := startCache(t, append([]string{"--push", ledger.url}, vendor...)...)
 	paths := []string{
 		"/sgx/certification/v4/tcb?fmspc=00A51E000000", "/tdx/certification/v4/tcb?fmspc=00A51E000000",
 		"/sgx/certification/v4/qe/identity", "/tdx/certification/v4/qe/identity", "/sgx/certification/v4/pckcrl?ca=platform",

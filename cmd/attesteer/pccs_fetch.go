@@ -71,7 +71,7 @@ func (a *app) fetchPCCS(ctx context.Context, f pccsFetchFlags, args []string) (e
 			return namedFile(args[0], err)
 		}
 	}
-	upstreams, err := a.upstreams(f.asked, pccs.Req)
+	upstreams, err := a.upstreams(f.asked, pccs.Req, f.simulated)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,20 @@ func (a *app) fetchPCCS(ctx context.Context, f pccsFetchFlags, args []string) (e
 	if err != nil {
 		return err
 	}
+	a.pushOnce(ctx, f.asked, kept)
 	return a.exportCollateral(ctx, kept, exportFlags{out: f.out, version: 4})
+}
+
+// pushOnce publishes on a ledger what was fetched, if that is wanted. What goes
+// wrong is a warning: the command does what it is for.
+func (a *app) pushOnce(ctx context.Context, f upstreamFlags, kept *store.Store) {
+	pusher, err := a.pusher(f, kept, nil)
+	if err == nil && pusher != nil {
+		err = pusher.Push(ctx)
+	}
+	if err != nil {
+		a.sayf("warning: not published on the ledger: %v", refusalReason(err))
+	}
 }
 
 // fetchInto has a service fetch for platforms and FMSPCs. The error is that of

@@ -65,7 +65,7 @@ func (a *app) forecastPCCS(ctx context.Context, f forecastFlags) (err error) {
 	if f.fetch {
 		mode = pccs.Lazy
 	}
-	upstreams, err := a.upstreams(f.asked, mode)
+	upstreams, err := a.upstreams(f.asked, mode, f.simulated)
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,9 @@ func (a *app) forecastPCCS(ctx context.Context, f forecastFlags) (err error) {
 		err := service.FetchForecast(ctx)
 		done()
 		if err != nil {
-			a.sayf("warning: not all could be asked for: %v", err)
+			a.sayf("warning: not all could be asked for: %v", refusalReason(err))
 		}
+		a.pushOnce(ctx, f.asked, kept)
 	}
 	out, err := service.Forecast(ctx, f.delay)
 	if err != nil {
