@@ -41,6 +41,9 @@ type IAS struct {
 	PlatformInfo []byte
 	// Edit, if there is one, edits the body before it is signed.
 	Edit func(body string) string
+	// Certificate, if there is one, edits the template of the certificate of the
+	// report signing key.
+	Certificate func(*x509.Certificate)
 }
 
 // IASReport is a report as the service answered with it.
@@ -71,6 +74,9 @@ func (p *PKI) IASReport(s IAS) (IASReport, error) {
 	by.PublicKey = nil
 	t := leaf(reportSigningName)
 	t.SerialNumber = serial("report signing")
+	if s.Certificate != nil {
+		s.Certificate(t)
+	}
 	if out.Certificate, err = x509.CreateCertificate(nil, t, &by, key.Public(), p.root.key); err != nil {
 		return IASReport{}, internal("certificate", err)
 	}

@@ -83,6 +83,11 @@ type scene struct {
 	// encoding is how files of a kind are written, DER and JSON if not said.
 	encoding map[rats.EndorsementKind]func([]byte) []byte
 
+	// ias has the simulated attestation service speak for the enclave in place of a
+	// quote, and form is how its report is written.
+	ias  *simtee.IAS
+	form func(simtee.IASReport) ([]byte, error)
+
 	pki      *simtee.PKI
 	platform *simtee.Platform
 	// made are the certificates by role, as they were signed last.
@@ -138,9 +143,12 @@ func all[T any](fs []func(*T)) func(*T) {
 func (s *scene) evidence() ([]byte, error) {
 	var b []byte
 	var err error
-	if s.tee == rats.TDX {
+	switch {
+	case s.ias != nil:
+		b, err = s.report()
+	case s.tee == rats.TDX:
 		b, err = s.platform.QuoteTD(s.td)
-	} else {
+	default:
 		b, err = s.platform.Quote(s.enclave)
 	}
 	if err != nil {
@@ -164,6 +172,9 @@ func (s *scene) evidence() ([]byte, error) {
 
 // endorsements returns what the relying party has.
 func (s *scene) endorsements() ([]rats.Endorsement, error) {
+	if s.ias != nil {
+		return nil, nil // what Intel says of the platform is in the report
+	}
 	items, err := s.pki.EndorsementsFor(s.tee, noon)
 	if err != nil {
 		return nil, err

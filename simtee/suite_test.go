@@ -223,7 +223,7 @@ func families() []family {
 		quoteForms(), quoteHeaders(), quoteSizes(), quoteBodies(), quoteSignatures(),
 		chainForms(), chainTrust(), chainRoles(), pckExtension(), certificationData(),
 		endorsementSignatures(), tcbInfoForms(), tcbInfoFaults(), identityForms(), revocationLists(), evaluationNumbers(),
-		revocation(), validity(), qeIdentity(), tdxModule(), tcbMatching(), tcbStatus(), relaunch(), policies(),
+		revocation(), validity(), qeIdentity(), tdxModule(), tcbMatching(), tcbStatus(), relaunch(), policies(), iasReports(),
 	}
 }
 
