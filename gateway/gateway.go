@@ -179,10 +179,10 @@ func (p *page) write(w http.ResponseWriter) {
 // isAPI reports whether a path is the REST API's, known or not.
 func isAPI(path string) bool {
 	switch path {
-	case "/openapi.json", "/healthz", "/readyz", keySetPath, "/v1":
+	case "/openapi.json", "/healthz", "/readyz", keySetPath, "/v1", azureKeysPath, azureConfigurationPath:
 		return true
 	}
-	return strings.HasPrefix(path, "/v1/")
+	return strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, azurePrefix)
 }
 
 // serveAPI serves REST; what no call is registered for gets a problem, where

@@ -88,5 +88,8 @@ func checkNames(dec *json.Decoder) error {
 // encoding/json also takes letters that are not ASCII for those that are.
 func isFolded(name json.Token) bool {
 	s, _ := name.(string) // it is: what is valid has no other names
+	if isAzure(s) {
+		return false
+	}
 	return strings.ContainsFunc(s, func(r rune) bool { return r >= 'A' && r <= 'Z' || r > unicode.MaxASCII })
 }

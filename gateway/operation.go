@@ -42,6 +42,7 @@ func (g *Gateway) entries() []entry {
 		g.probeEntries(),
 		g.discoveryEntries(),
 		g.compatibleEntries(),
+		g.azureEntries(),
 	)
 }
 

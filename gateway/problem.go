@@ -22,6 +22,8 @@ import (
 // problem is an error on its way out, in the form of RFC 9457.
 type problem struct {
 	client.Problem
+	// Azure is the same for clients of another service.
+	Azure *azureFault `json:"error,omitempty"`
 	// header goes with it: what to show instead, or when to come again.
 	header http.Header
 }

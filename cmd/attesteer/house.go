@@ -20,6 +20,7 @@ import (
 	"github.com/attesteer/attesteer/explorer"
 	"github.com/attesteer/attesteer/gateway"
 	"github.com/attesteer/attesteer/ledger"
+	"github.com/attesteer/attesteer/maa"
 	"github.com/attesteer/attesteer/metrics"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -68,6 +69,10 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 	if err != nil {
 		return nil, err
 	}
+	azure, err := maa.Open(filepath.Join(home, "config", "azure_key.pem"), time.Now)
+	if err != nil {
+		return nil, keysError(err)
+	}
 	h = &house{saveUse: savingUse(tokens, logger), home: home, network: f.network, tokens: tokens}
 	defer func() {
 		if err != nil {
@@ -108,7 +113,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		Chain: chainOf{h.node}, CheckpointKey: checkpoints, Governance: registry,
 		Transactions: h.index, Receipts: filepath.Join(home, "data", "receipts"),
 		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
-		EAR: keys, EARLifetime: f.earLifetime,
+		EAR: keys, EARLifetime: f.earLifetime, MAA: azure,
 		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
 		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Governance: registry, Network: f.network, Log: logger}),
 	}
