@@ -133,11 +133,13 @@ func parseBuffer(b []byte) (*Collateral, error) {
 	for i := range endorsementsItems {
 		at[i] = word(b, endorsementsHeaderSize+4*i)
 	}
-	var items [endorsementsItems][]byte
-	for i := range items {
-		if at[i] >= at[i+1] || i == 0 && at[0] != 0 {
+	for i := range endorsementsItems {
+		if at[i] >= at[i+1] || at[0] != 0 {
 			return bad("the offsets of items %d and %d are not ascending", i, i+1)
 		}
+	}
+	var items [endorsementsItems][]byte
+	for i := range items {
 		items[i] = b[data+at[i] : data+at[i+1] : data+at[i+1]]
 	}
 	if len(items[0]) != 4 || word(items[0], 0) != endorsementsVersion {
