@@ -206,7 +206,7 @@ func watchTime(ctx context.Context, m *member) (enough func() times) {
 			}
 			last = now
 			t.looks++
-			t.ahead, t.behind = max(t.ahead, now.Sub(time.Now())), max(t.behind, before.Sub(now))
+			t.ahead, t.behind = max(t.ahead, time.Until(now)), max(t.behind, before.Sub(now))
 		}
 	})
 	return func() times { cancel(); all.Wait(); return t }
