@@ -35,7 +35,7 @@ type azureSGXInput struct {
 	Version string `query:"api-version" doc:"taken and passed over"`
 	Body    struct {
 		Quote string `json:"quote" doc:"base64url of a quote"`
-		azureRequest
+		AzureRequest
 	} `nameHint:"AttestSgxEnclaveRequest"`
 }
 
@@ -44,7 +44,7 @@ type azureOEInput struct {
 	Version string `query:"api-version" doc:"taken and passed over"`
 	Body    struct {
 		Report string `json:"report" doc:"base64url of an Open Enclave report"`
-		azureRequest
+		AzureRequest
 	} `nameHint:"AttestOpenEnclaveRequest"`
 }
 
@@ -60,8 +60,9 @@ func (o *origin) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// azureRequest is what both have.
-type azureRequest struct {
+// AzureRequest is what the bodies of /attest/SgxEnclave and /attest/OpenEnclave have
+// in common.
+type AzureRequest struct {
 	RuntimeData  *azureData `json:"runtimeData,omitempty" doc:"what hashes to the first 32 bytes of the report data, by SHA-256"`
 	InitTimeData *azureData `json:"initTimeData,omitempty" doc:"refused unless empty: SGX binds none"`
 	DraftPolicy  *string    `json:"draftPolicyForAttestation,omitempty" nullable:"true" doc:"refused unless empty: ask /v1/appraisals with a policy"`
@@ -174,18 +175,18 @@ type azureFault struct {
 }
 
 func (g *Gateway) attestSGX(ctx context.Context, in *azureSGXInput) (*azureOutput, error) {
-	return g.attest(ctx, "quote", in.Body.Quote, &in.Body.azureRequest, in.url, func(f rats.Format) bool { return f.IsQuote() })
+	return g.attest(ctx, "quote", in.Body.Quote, &in.Body.AzureRequest, in.url, func(f rats.Format) bool { return f.IsQuote() })
 }
 
 func (g *Gateway) attestOE(ctx context.Context, in *azureOEInput) (*azureOutput, error) {
-	return g.attest(ctx, "report", in.Body.Report, &in.Body.azureRequest, in.url, func(f rats.Format) bool {
+	return g.attest(ctx, "report", in.Body.Report, &in.Body.AzureRequest, in.url, func(f rats.Format) bool {
 		return f == rats.OEReport || f == rats.OEEvidence
 	})
 }
 
 // attest makes a token of evidence that takes the forms of one path.
 func (g *Gateway) attest(
-	ctx context.Context, name, text string, in *azureRequest, reached string, takes func(rats.Format) bool,
+	ctx context.Context, name, text string, in *AzureRequest, reached string, takes func(rats.Format) bool,
 ) (*azureOutput, error) {
 	if g.cfg.MAA == nil {
 		return nil, rats.Errorf(rats.Unsupported, "this node signs no tokens of this shape")
@@ -253,7 +254,7 @@ func refusal(r *attesteer.Result) error {
 }
 
 // statement reads what comes beside the evidence.
-func (in *azureRequest) statement() (*maa.Statement, error) {
+func (in *AzureRequest) statement() (*maa.Statement, error) {
 	switch {
 	case in.InitTimeData != nil && value(in.InitTimeData.Data) != "":
 		return nil, rats.Errorf(rats.Unsupported, "initTimeData: nothing of an SGX enclave binds it")
