@@ -21,7 +21,8 @@ func openCertificate(raw []byte) (*envelope, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &envelope{format: rats.Certificate, inner: c.Evidence[0].Inner, holds: heldByCertificate}
+	first := &c.Evidence[0]
+	e := &envelope{format: rats.Certificate, inner: first.Inner, holds: heldByCertificate}
 	e.bindings = []binding{
 		{"tls_certificate", "RFC 5280 section 4.1.1.3", func(body) (string, *rats.Error) {
 			if !c.SelfIssued {
@@ -29,13 +30,13 @@ func openCertificate(raw []byte) (*envelope, error) {
 			}
 			return "", errorOf(c.CheckSignature())
 		}},
-		{"tls_key", c.Evidence[0].Spec(), func(b body) (string, *rats.Error) {
-			rule, held, err := c.Evidence[0].Bind(c.Key, [64]byte(reportDataOf(b)))
+		{"tls_key", first.Spec(), func(b body) (string, *rats.Error) {
+			bound, err := first.Bind(c.Key, [64]byte(reportDataOf(b)))
 			if err != nil {
 				return "", errorOf(err)
 			}
-			e.held = bytes.Clone(held)
-			return rule, nil
+			e.takeBound(bound)
+			return bound.Rule, nil
 		}},
 	}
 	for _, other := range c.Evidence[1:] {
@@ -44,6 +45,17 @@ func openCertificate(raw []byte) (*envelope, error) {
 		}})
 	}
 	return e, nil
+}
+
+// takeBound puts into the envelope what is bound along with the certificate's key.
+func (e *envelope) takeBound(b *evcert.Bound) {
+	e.held = bytes.Clone(b.Held)
+	for _, c := range b.Claims {
+		e.claims = append(e.claims, NewCustomClaim(c.Name, bytes.Clone(c.Value)))
+	}
+	if block, rest, ok := b.Without(BlockClaim); ok {
+		e.block, e.rest = bytes.Clone(block), rest[:]
+	}
 }
 
 // heldByCertificate: quotes and what Open Enclave puts around them.
@@ -67,6 +79,9 @@ func agrees(b body, key []byte, other *evcert.Evidence) *rats.Error {
 	if err != nil {
 		return errorOf(err)
 	}
+	if !heldByCertificate(p.format()) {
+		return rats.Errorf(rats.Malformed, "the certificate also carries %s (extension %s), which is not read there", p.format(), other.OID)
+	}
 	var here, there Result
 	b.describe(&here)
 	p.body.describe(&there)
@@ -77,7 +92,7 @@ func agrees(b body, key []byte, other *evcert.Evidence) *rats.Error {
 		// It is the quote of the tagged evidence once more.
 		return nil
 	}
-	_, _, err = other.Bind(key, [64]byte(reportDataOf(p.body)))
+	_, err = other.Bind(key, [64]byte(reportDataOf(p.body)))
 	return errorOf(err)
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"slices"
 
 	"github.com/attesteer/attesteer/rats"
@@ -31,22 +32,35 @@ type Certificate struct {
 }
 
 // CheckSignature verifies the signature of a self-issued certificate by its own
-// key; another one it does not verify. The error is BadSignature.
+// key; another one it does not verify. The error is BadSignature, or Unsupported
+// for an algorithm that is not verified here, SHA-1 among them.
 func (c *Certificate) CheckSignature() error {
 	if !c.SelfIssued {
 		return nil
 	}
 	// Such certificates are no CAs, which CheckSignatureFrom would ask for.
-	if err := c.cert.CheckSignature(c.cert.SignatureAlgorithm, c.cert.RawTBSCertificate, c.cert.Signature); err != nil {
+	err := c.cert.CheckSignature(c.cert.SignatureAlgorithm, c.cert.RawTBSCertificate, c.cert.Signature)
+	var insecure x509.InsecureAlgorithmError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, x509.ErrUnsupportedAlgorithm), errors.As(err, &insecure):
+		return rats.Errorf(rats.Unsupported, "the certificate's signature: %w", err)
+	default:
 		return rats.Errorf(rats.BadSignature, "the certificate is not signed by its own key, though it names itself as its issuer: %w", err)
 	}
-	return nil
 }
+
+// The marks around a certificate in PEM (RFC 7468 section 5.1).
+const (
+	pemBegin = "-----BEGIN CERTIFICATE-----"
+	pemEnd   = "-----END CERTIFICATE-----"
+)
 
 // Is reports whether raw looks like a certificate: PEM that says so, or DER of
 // the outline that one has (RFC 5280 section 4.1).
 func Is(raw []byte) bool {
-	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("-----BEGIN CERTIFICATE-----")) {
+	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte(pemBegin)) {
 		return true
 	}
 	var outer struct {
@@ -54,7 +68,7 @@ func Is(raw []byte) bool {
 		Algorithm asn1.RawValue
 		Signature asn1.BitString
 	}
-	if len(raw) < 2 || raw[0] != 0x30 || len(raw) > MaxSize {
+	if len(raw) < 2 || raw[0] != 0x30 {
 		return false
 	}
 	rest, err := asn1.Unmarshal(raw, &outer)
@@ -71,7 +85,7 @@ func Parse(raw []byte) (*Certificate, error) {
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, rats.Errorf(rats.Malformed, "the certificate: %w", err)
+		return nil, rats.Errorf(rats.Malformed, "%s: %w", seen(der), err)
 	}
 	out := &Certificate{
 		Key: cert.RawSubjectPublicKeyInfo, SelfIssued: bytes.Equal(cert.RawIssuer, cert.RawSubject), cert: cert,
@@ -82,13 +96,26 @@ func Parse(raw []byte) (*Certificate, error) {
 	return out, nil
 }
 
+// seen names DER of a certificate's outline that is none.
+func seen(der []byte) string {
+	if _, err := x509.ParseRevocationList(der); err == nil {
+		return "a certificate revocation list is no evidence"
+	}
+	if _, err := x509.ParseCertificateRequest(der); err == nil {
+		return "a request for a certificate is no evidence"
+	}
+	return "the certificate"
+}
+
 // leafOf returns the certificate in DER. In PEM the first one counts, as in TLS
-// (RFC 8446 section 4.4.2).
+// (RFC 8446 section 4.4.2), and what follows it is not read.
 func leafOf(raw []byte) ([]byte, error) {
 	der := raw
 	if !bytes.HasPrefix(raw, []byte{0x30}) {
-		block, _ := pem.Decode(bytes.TrimLeft(raw, " \t\r\n"))
-		if block == nil || block.Type != "CERTIFICATE" {
+		// The first has to be a good one: encoding/pem would go on to the next.
+		first, _, ended := bytes.Cut(raw, []byte(pemEnd))
+		block, _ := pem.Decode(append(bytes.TrimLeft(bytes.Clone(first), " \t\r\n"), pemEnd+"\n"...))
+		if !ended || block == nil || bytes.Count(first, []byte(pemBegin)) != 1 {
 			return nil, rats.Errorf(rats.Malformed, "the PEM does not begin with a certificate")
 		}
 		der = block.Bytes

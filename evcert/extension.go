@@ -5,6 +5,7 @@ package evcert
 import (
 	"bytes"
 	"encoding/asn1"
+	"strings"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -58,7 +59,8 @@ type Evidence struct {
 	// Inner is the evidence in its own form: a quote, or an envelope of Open
 	// Enclave's. It lies in the certificate's memory.
 	Inner []byte
-	// claims of tagged evidence, as they are hashed into the report data.
+	// claims of tagged evidence, a map in CBOR, as they are hashed into the report
+	// data.
 	claims []byte
 }
 
@@ -77,6 +79,9 @@ const (
 	oidCMW            = "1.3.6.1.5.5.7.1.35"
 	oidDstackQuote    = "1.3.6.1.4.1.62397.1.1"
 	oidDstack         = "1.3.6.1.4.1.62397.1.8"
+	// What Constellation and Contrast write lies below these.
+	oidsConstellation = "1.3.9900."
+	oidsContrast      = "1.3.9901."
 )
 
 // open reads one extension: nil without an error where it holds no evidence.
@@ -115,6 +120,9 @@ func open(oid string, value []byte) (*Evidence, error) {
 	case oidCMW:
 		return nil, rats.Errorf(rats.Unsupported, "the extension %s holds a conceptual message wrapper: what binds one to the certificate's key is nowhere laid down", oid)
 	default:
+		if strings.HasPrefix(oid, oidsConstellation) || strings.HasPrefix(oid, oidsContrast) {
+			return nil, rats.Errorf(rats.Unsupported, "the extension %s holds an attestation document of Constellation or Contrast, bound to a nonce of the connection that made it: it shows nothing to others", oid)
+		}
 		return nil, nil //nolint:nilnil // no evidence is no error
 	}
 	return e, nil

@@ -72,9 +72,12 @@ func TestRealCertificatesNameTheirKeysByTheRuleOfTheirKind(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		for i, e := range c.Evidence {
-			rule, held, err := e.Bind(c.Key, reportData(t, e.Inner))
-			if e.Kind != kinds[i] || (err != nil) != (e.Kind == evcert.SDKQuote) || err == nil && len(held) == 0 {
-				t.Errorf("%s: %s: %q, %v", name, e.Kind, rule, err)
+			bound, err := e.Bind(c.Key, reportData(t, e.Inner))
+			switch {
+			case e.Kind != kinds[i], (err != nil) != (e.Kind == evcert.SDKQuote):
+				t.Errorf("%s: %s: %v", name, e.Kind, err)
+			case err == nil && (len(bound.Held) == 0 || bound.Rule == "" || len(bound.Claims) > 0 != (e.Kind == evcert.Tagged)):
+				t.Errorf("%s: %s: %+v", name, e.Kind, bound)
 			}
 		}
 	}
