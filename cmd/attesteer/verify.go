@@ -32,12 +32,15 @@ write, which verify and submit take as they take the evidence.`,
   attesteer inspect report.bin --as quote-json --runtime-data key.pem > enclave.info.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := oneFromInput(args[0], runtimeData); err != nil {
+				return err
+			}
 			ev, err := a.readEvidence(args[0])
 			if err != nil {
 				return err
 			}
 			if as != "" || runtimeData != "" {
-				return a.convert(ev, args[0], as, runtimeData)
+				return a.convert(ev, as, runtimeData)
 			}
 			in, err := attesteer.Inspect(ev)
 			if err != nil {
@@ -55,12 +58,9 @@ write, which verify and submit take as they take the evidence.`,
 }
 
 // convert writes evidence in another form.
-func (a *app) convert(ev attesteer.Evidence, file, as, runtimeData string) error {
+func (a *app) convert(ev attesteer.Evidence, as, runtimeData string) error {
 	if rats.Format(as) != rats.QuoteJSON {
 		return usagef("--as %q: evidence is written as quote-json alone", as)
-	}
-	if err := oneFromInput(file, runtimeData); err != nil {
-		return err
 	}
 	var held []byte
 	if runtimeData != "" {
