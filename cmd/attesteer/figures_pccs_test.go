@@ -121,7 +121,7 @@ func (s *standIn) paths() map[string]string {
 func startPCCS(b *testing.B, program, home, upstream string) *process {
 	b.Helper()
 	p := &process{
-		cmd: exec.Command(program, "pccs", "serve", "--json", "--home", home, "--listen", "127.0.0.1:0", "--trust-simulated", //nolint:gosec // built just now
+		cmd: exec.Command(program, "pccs", "serve", "--json", "--home", home, "--listen", "127.0.0.1:0", "--trust-simulated",
 			"--upstream", "pcs+"+upstream, "--upstream-root-crl", upstream+"/IntelSGXRootCA.der"),
 		home: home, stderr: new(safeBuffer), done: make(chan struct{}),
 	}
@@ -151,7 +151,7 @@ func startPCCS(b *testing.B, program, home, upstream string) *process {
 // and its start. Clients run on the same cores.
 func BenchmarkPCCS(b *testing.B) {
 	program := filepath.Join(b.TempDir(), "attesteer")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, ".").CombinedOutput(); err != nil { //nolint:gosec // a name of our own
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, ".").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
 	from, served := openStandIn(b)

@@ -5,6 +5,7 @@ package qcnltest
 import (
 	"context"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
@@ -34,7 +35,7 @@ type QuoteConfig struct {
 // upper is how the library writes bytes.
 func upper(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) }
 
-func little(n uint16) []byte { return []byte{byte(n), byte(n >> 8)} }
+func little(n uint16) []byte { return binary.LittleEndian.AppendUint16(nil, n) }
 
 // PCKQuery returns the path and the query that ask for a platform's certificate.
 func (c *Client) PCKQuery(p PCK) string {
