@@ -104,6 +104,7 @@ func TestValidatorsWhoseClocksAreSecondsApartDecide(t *testing.T) {
 	}
 	r := newRegistrar(t, nodes[0].genesis.doc.ChainID)
 	mustSubmit(t, nodes[1], r.endorsements(t, time.Now()))
+	same(t, 0, nodes...)
 	var all []attested
 	// Each is asked twice, and each is the proposer more than once.
 	for number := range uint64(2 * len(nodes)) {
