@@ -18,8 +18,8 @@ import (
 	"github.com/attesteer/attesteer/simtee"
 )
 
-// claiming is Open Enclave evidence with custom claims behind its quote.
-func claiming(t testing.TB, claims ...openenclave.Claim) []byte {
+// claimsBehind is Open Enclave evidence with custom claims behind its quote.
+func claimsBehind(t testing.TB, claims ...openenclave.Claim) []byte {
 	t.Helper()
 	buffer, err := openenclave.AppendClaims(nil, claims...)
 	if err != nil {
@@ -40,10 +40,10 @@ func bound(height uint64) openenclave.Claim {
 func TestEvidenceBoundByAClaimIsFreshAndOfTheSameEnclave(t *testing.T) {
 	c := endorsed(t)
 	event := openenclave.Claim{Name: "event", Value: []byte("start")}
-	without := c.ok(c.submit(key(1), claiming(t, event)))
+	without := c.ok(c.submit(key(1), claimsBehind(t, event)))
 	c.block()
 	at := c.reg.Height()
-	fresh := c.ok(c.submit(key(1), claiming(t, event, bound(at))))
+	fresh := c.ok(c.submit(key(1), claimsBehind(t, event, bound(at))))
 	if fresh.RecordID != without.RecordID {
 		t.Error("the claim that names a block made it another enclave")
 	}
@@ -61,7 +61,7 @@ func TestEvidenceBoundByAClaimIsFreshAndOfTheSameEnclave(t *testing.T) {
 	if len(view.CustomClaims) != 2 || *view.CustomClaims[0].Text != "start" || view.CustomClaims[1].Text != nil || len(view.Envelope) != 2 {
 		t.Errorf("shown as %+v", view.CustomClaims)
 	}
-	other := c.ok(c.submit(key(1), claiming(t, openenclave.Claim{Name: "event", Value: []byte("end")}, bound(at))))
+	other := c.ok(c.submit(key(1), claimsBehind(t, openenclave.Claim{Name: "event", Value: []byte("end")}, bound(at))))
 	if other.RecordID == fresh.RecordID {
 		t.Error("an enclave that claims something else is the same one")
 	}
@@ -70,7 +70,7 @@ func TestEvidenceBoundByAClaimIsFreshAndOfTheSameEnclave(t *testing.T) {
 func TestAClaimOfABlockThatNobodyRemembersBindsNothing(t *testing.T) {
 	c := endorsed(t)
 	for _, claim := range []openenclave.Claim{bound(c.reg.Height() + 1000), {Name: attesteer.BlockClaim, Value: []byte("short")}} {
-		rec, err := c.reg.Record(c.ok(c.submit(key(1), claiming(t, claim))).RecordID)
+		rec, err := c.reg.Record(c.ok(c.submit(key(1), claimsBehind(t, claim))).RecordID)
 		if err != nil || rec.Freshness.Kind != record.FreshnessNone {
 			t.Errorf("%+v (%v)", rec, err)
 		}
@@ -80,7 +80,7 @@ func TestAClaimOfABlockThatNobodyRemembersBindsNothing(t *testing.T) {
 func TestClaimsOfARecordAreBounded(t *testing.T) {
 	c := endorsed(t)
 	large := openenclave.Claim{Name: "large", Value: make([]byte, record.MaxClaimBytes)}
-	c.refused(c.submit(key(1), claiming(t, large)), rats.TooLarge, "custom claims")
+	c.refused(c.submit(key(1), claimsBehind(t, large)), rats.TooLarge, "custom claims")
 }
 
 // TestTheRealDocumentIsRecordedWithItsKey, on every network that takes debug
@@ -128,7 +128,7 @@ func TestAnOlderVersionReadsEvidenceAsItDid(t *testing.T) {
 	}
 	c.ok(c.publish(items...))
 	event := openenclave.Claim{Name: "event", Value: []byte("start")}
-	rec, err := c.reg.Record(c.ok(c.submit(key(1), claiming(t, event))).RecordID)
+	rec, err := c.reg.Record(c.ok(c.submit(key(1), claimsBehind(t, event))).RecordID)
 	if err != nil || rec.Envelope != nil || rec.Claims != nil {
 		t.Fatalf("%+v (%v)", rec, err)
 	}
