@@ -39,9 +39,10 @@ type ServerConfig struct {
 
 // Times that no one had reason to change.
 const (
-	// bodyTime is how long a caller may take to send a body, and an answer may take
-	// to be sent.
+	// bodyTime is how long a caller may take to send a body, and a second more for
+	// each bodyRate bytes that one may have. answerTime is for an answer to be sent.
 	bodyTime   = 15 * time.Second
+	bodyRate   = 256 << 10
 	answerTime = 30 * time.Second
 	// adminTime bounds an import or a refresh.
 	adminTime = 10 * time.Minute

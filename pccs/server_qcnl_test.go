@@ -4,7 +4,6 @@ package pccs_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/hex"
 	"encoding/pem"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -391,30 +389,5 @@ func TestACertificateThatNobodyTrustsStopsQCNL(t *testing.T) {
 	client := qcnltest.New(qcnltest.Conf{PCCSURL: strings.Replace(s.base, "127.0.0.1", "localhost", 1)}, strange)
 	if _, _, err := client.QEIdentity(t.Context(), false); qcnltest.CodeOf(err) != qcnltest.UntrustedTLS {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestReadsOfManyAtOnceAskUpstreamOnce(t *testing.T) {
-	s, platform := simulated(t)
-	path := readPaths(platform, t)[3]
-	results := make(chan int, 20)
-	for range cap(results) {
-		go func() {
-			status, _, _, err := s.client(qcnltest.Conf{}).Call(context.Background(), http.MethodGet, s.site+path, nil, nil)
-			if err != nil {
-				status = 0
-			}
-			results <- status
-		}()
-	}
-	var all []int
-	for range cap(results) {
-		all = append(all, <-results)
-	}
-	if slices.ContainsFunc(all, func(n int) bool { return n != http.StatusOK }) {
-		t.Errorf("%v", all)
-	}
-	if calls := s.upstream.Calls("/tcb?"); len(calls) != 1 {
-		t.Errorf("upstream was asked %v", calls)
 	}
 }

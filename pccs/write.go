@@ -61,7 +61,7 @@ func (c *call) leave() {
 // called: what is done with it then must not end with that time.
 func (c *call) receive() (done func()) {
 	control := http.NewResponseController(c.w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // one that knows no deadlines is a test's
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime + time.Duration(c.cfg.MaxBody/bodyRate)*time.Second)) // one that knows no deadlines is a test's
 	return func() { _ = control.SetReadDeadline(time.Time{}) }
 }
 
