@@ -29,11 +29,13 @@
 // # Evidence
 //
 // Intel quotes of versions 3, 4 and 5 for SGX enclaves and for TDX trust domains
-// of TDX 1.0 and 1.5, bare or in an Open Enclave report, padded as platforms pad
-// them, with certification data of every type that Intel defines. [Decode] turns
-// hex and base64 into bytes, [Recognise] names the format, [Inspect] shows what
-// evidence claims without verifying it, and [Needs] names the endorsements that
-// verifying it will look for.
+// of TDX 1.0 and 1.5, bare or in the envelopes in which SDKs hand them out: Open
+// Enclave's reports and evidence, the JSON of QuoteGeneration programs. They may be
+// padded as platforms pad them, with certification data of every type that Intel
+// defines. What an envelope carries beside the quote counts where the report data
+// bind it. [Decode] turns hex and base64 into bytes, [Recognise] names the format,
+// [Inspect] shows what evidence claims without verifying it, [Needs] names the
+// endorsements that verifying it will look for, and [QuoteJSON] writes it anew.
 //
 // # Endorsements
 //

@@ -62,6 +62,12 @@ func addEvidence(f *testing.F) {
 		f.Add(seed(f, file)[:1500])
 	}
 	f.Add([]byte(hex.EncodeToString(seed(f, "oe_report.bin"))))
+	f.Add(seed(f, "quote_generation.json"))
+	buffer := serialised(f, twoClaims()...)
+	claims := claiming(f, buffer)
+	f.Add(wrapped("SGX_ECDSA", claims.raw, buffer))
+	f.Add(append(bytes.Clone(claims.raw), buffer...))
+	f.Add(wrapped("LEGACY_REPORT_REMOTE", seed(f, "oe_report.bin")))
 	f.Add([]byte("0x03000200"))
 	f.Add([]byte(nil))
 }
@@ -100,6 +106,11 @@ func inspect(t *testing.T, raw []byte) {
 	}
 	if recogniseErr != nil || in.Format != format || r == nil || r.Format != format || in.TEE != r.TEE {
 		t.Errorf("recognised as %q, %v, inspected as %q, verifying: %v", format, recogniseErr, in.Format, verifyErr)
+	}
+	if text, err := attesteer.QuoteJSON(attesteer.Evidence{Raw: raw}, nil); err == nil {
+		if again, err := attesteer.Inspect(attesteer.Evidence{Raw: text}); err != nil || again.Format != rats.QuoteJSON || !bytes.Equal(again.Fingerprint, in.Fingerprint) {
+			t.Errorf("written as JSON: %v", err)
+		}
 	}
 	if in.Verified || len(in.ReportData) != 64 || !bytes.Equal(in.Fingerprint, r.Fingerprint) {
 		t.Errorf("%+v", in)

@@ -4,6 +4,7 @@ package attesteer
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
@@ -53,7 +54,7 @@ func QuoteJSON(ev Evidence, held []byte) ([]byte, error) {
 	}
 	digits := func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) }
 	product := make([]byte, 16)
-	product[0], product[1] = byte(m.ISVProdID), byte(m.ISVProdID>>8)
+	binary.LittleEndian.PutUint16(product, m.ISVProdID)
 	doc := quoteDocument{
 		Type: typeSGX, MrEnclaveHex: digits(m.MREnclave), MrSignerHex: digits(m.MRSigner), ProductIDHex: digits(product),
 		SecurityVersion: m.ISVSVN, Attributes: statedAttributes(&r, inner), QuoteHex: digits(inner), EnclaveHeldDataHex: digits(held),

@@ -62,6 +62,7 @@ type Refusal struct {
 //   - CRLs in DER, in PEM, or in ASCII hex;
 //   - certificates in PEM, alone or in chains, also percent-encoded as in the
 //     headers of PCS, or in DER; those of platforms are endorsements themselves;
+//   - Open Enclave's endorsements, of SGX evidence and of TDX quotes;
 //   - JSON that holds these in its fields, such as the bundles that libraries
 //     keep for one quote, and the files of caches that keep a statement as text.
 //

@@ -123,7 +123,7 @@ func parseBuffer(b []byte) (*Collateral, error) {
 	switch {
 	case len(b) > endorsementsMost:
 		return bad("%d bytes are over %d", len(b), endorsementsMost)
-	case size != uint64(len(b)-endorsementsHeaderSize):
+	case size+endorsementsHeaderSize != uint64(len(b)):
 		return bad("%d bytes, where %d follow the header", size, len(b)-endorsementsHeaderSize)
 	case len(b) < data:
 		return bad("%d bytes are fewer than the %d of header and offsets", len(b), data)

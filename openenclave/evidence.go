@@ -166,10 +166,9 @@ func Split(b []byte) (quote, claims []byte, err error) {
 	if len(b) < signatureAt {
 		return nil, nil, rats.Errorf(rats.Malformed, "open enclave evidence: %d bytes are fewer than a quote has", len(b)).In("", evidenceClause)
 	}
-	n := uint64(binary.LittleEndian.Uint32(b[signatureLengthAt:]))
-	if n > uint64(len(b)-signatureAt) {
+	end := signatureAt + uint64(binary.LittleEndian.Uint32(b[signatureLengthAt:]))
+	if end > uint64(len(b)) {
 		return nil, nil, rats.Errorf(rats.Malformed, "open enclave evidence: its quote is longer than the %d bytes that are there", len(b)).In("", evidenceClause)
 	}
-	end := signatureAt + int(n) //nolint:gosec // at most len(b)
 	return b[:end:end], b[end:], nil
 }
