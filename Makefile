@@ -74,9 +74,13 @@ fuzz: ## each fuzz target for FUZZTIME, ten minutes unless it says otherwise
 		done || exit 1; \
 	done
 
+# Without inlining but in cryptography and arithmetic, where it counts: a sixth less
+# to download. Two tests build with the same.
+WASM_FLAGS = -trimpath -ldflags='-s -w' -gcflags=all=-l -gcflags=crypto/...= -gcflags=math/...=
+
 .PHONY: wasm
 wasm: ## build bin/attesteer.wasm, for browsers and Node, and hold it to its size budget
-	GOOS=js GOARCH=wasm $(GO) build -trimpath -ldflags='-s -w' -o bin/attesteer.wasm ./cmd/attesteer-wasm
+	GOOS=js GOARCH=wasm $(GO) build $(WASM_FLAGS) -o bin/attesteer.wasm ./cmd/attesteer-wasm
 	$(GO) test -run '^TestVerificationFitsABrowser' -v .
 
 .PHONY: tidy

@@ -33,11 +33,16 @@ func wasmEnv() []string {
 	return []string{"GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=-mod=readonly"}
 }
 
+// wasmFlags are those of `make wasm`.
+func wasmFlags() []string {
+	return []string{"build", "-trimpath", "-ldflags=-s -w", "-gcflags=all=-l", "-gcflags=crypto/...=", "-gcflags=math/...="}
+}
+
 // browserModule builds the program for JavaScript as it is published.
 func browserModule(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "attesteer.wasm")
-	goCommand(t, wasmEnv(), "build", "-trimpath", "-ldflags=-s -w", "-o", file, wasmEntry)
+	goCommand(t, wasmEnv(), append(wasmFlags(), "-o", file, wasmEntry)...)
 	return file
 }
 

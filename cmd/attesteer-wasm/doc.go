@@ -3,7 +3,7 @@
 // Command attesteer-wasm is verification for JavaScript: in a page, in a Web
 // Worker, in Node. It is built by
 //
-//	GOOS=js GOARCH=wasm go build -trimpath -ldflags='-s -w' -o attesteer.wasm ./cmd/attesteer-wasm
+//	make wasm
 //
 // and loaded beside wasm_exec.js of the same Go release, found in
 // $(go env GOROOT)/lib/wasm:
