@@ -121,7 +121,7 @@ func leafOf(raw []byte) ([]byte, error) {
 		der = block.Bytes
 	}
 	if len(der) > MaxSize {
-		return nil, rats.Errorf(rats.TooLarge, "the certificate has %d bytes, of which %d are read", len(der), MaxSize)
+		return nil, rats.Errorf(rats.Malformed, "the certificate has %d bytes, of which %d are read", len(der), MaxSize)
 	}
 	return der, nil
 }
