@@ -12,6 +12,7 @@ import (
 
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/simtee"
 )
 
 func digest(b []byte) string {
@@ -60,6 +61,11 @@ func addEvidence(f *testing.F) {
 	for _, file := range []string{"quote.bin", "oe_report.bin"} {
 		f.Add(seed(f, file))
 		f.Add(seed(f, file)[:1500])
+	}
+	for _, p := range simtee.Profiles() {
+		der := attested(f, simtee.AttestedTLS{Profile: p}).raw
+		f.Add(der)
+		f.Add(inPEM(der))
 	}
 	f.Add([]byte(hex.EncodeToString(seed(f, "oe_report.bin"))))
 	f.Add(seed(f, "quote_generation.json"))
