@@ -5,6 +5,8 @@ package attesteer
 import (
 	"bytes"
 	"unicode/utf8"
+
+	"github.com/attesteer/attesteer/openenclave"
 )
 
 // BlockClaim is the name of the custom claim by which evidence is bound to a
@@ -36,6 +38,6 @@ func NewCustomClaim(name string, value []byte) CustomClaim {
 // printable reports whether text is UTF-8 that a terminal shows.
 func printable(text []byte) bool {
 	return len(text) > 0 && utf8.Valid(text) && bytes.IndexFunc(text, func(r rune) bool {
-		return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 // control characters
+		return r != '\n' && r != '\t' && openenclave.Deceives(r)
 	}) < 0
 }

@@ -4,6 +4,9 @@ package explorer_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"html"
@@ -106,6 +109,33 @@ func TestARecordIsShownInTheWordsOfPeopleAndOfVendors(t *testing.T) {
 	}
 	if strings.Count(body, `href="https://www.intel.com/`) != 2 {
 		t.Error("not exactly the two advisories of Intel are linked")
+	}
+}
+
+func TestClaimsKeyAndEnvelopeAreShown(t *testing.T) {
+	key, err := x509.MarshalPKIXPublicKey(ed25519.NewKeyFromSeed(make([]byte, 32)).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, r := newLedger(), enclave(1)
+	r.Envelope, r.Key = []rats.Format{rats.OEEvidence, rats.SGXQuoteV3}, key
+	r.Claims = []record.Claim{
+		{Name: "Event", Value: []byte("start\x00")}, {Name: "<b>hash", Value: []byte{1, 2, 0xff}}, {Name: "nothing"},
+		{Name: "turned", Value: []byte("a\u202eb")},
+	}
+	l.put(record.Recorded, r)
+	_, body := get(t, newPages(t, l, "dev"), "/enclaves/"+hexOf(r.ID))
+	sum := sha256.Sum256(key)
+	wantWords(t, body, "its key (SHA-256) "+hashText(sum[:])+" ed25519, 256 bits.", "Event start <b>hash 0102ff nothing empty turned 61e280ae62",
+		"It came as oe-evidence, in it sgx-quote-v3.")
+	if strings.Contains(body, "<b>hash") {
+		t.Error("a claim's name is markup")
+	}
+	l, r = newLedger(), enclave(1)
+	l.put(record.Recorded, r)
+	_, body = get(t, newPages(t, l, "dev"), "/enclaves/"+hexOf(r.ID))
+	if text := words(body); strings.Contains(text, "its key") || strings.Contains(text, "claims") || strings.Contains(text, "It came as") {
+		t.Error("what a record does not have is shown")
 	}
 }
 

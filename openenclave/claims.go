@@ -49,7 +49,7 @@ func AreClaims(b []byte) bool {
 //	16 n  name
 //	 + m  value
 //
-// An empty buffer has no claims. Names are UTF-8 without control characters, and
+// An empty buffer has no claims. Names are UTF-8 without what [Deceives], and
 // each stands once; nothing may follow the last value. The values are parts of b.
 // The error is Malformed.
 func ParseClaims(b []byte) ([]Claim, error) {
@@ -100,9 +100,16 @@ func readClaim(b []byte) (c Claim, rest []byte, err error) {
 	return c, b[name+value:], nil
 }
 
+// Deceives reports whether a character has no place in text that is shown as
+// somebody else wrote it: control characters, and those that hide or turn around
+// what stands beside them.
+func Deceives(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r == 0xfeff
+}
+
 // isName reports whether a name can be shown and written back.
 func isName(name string) bool {
-	return name != "" && utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) < 0
+	return name != "" && utf8.ValidString(name) && strings.IndexFunc(name, Deceives) < 0
 }
 
 // AppendClaims appends claims as [ParseClaims] reads them, and no claims as Open

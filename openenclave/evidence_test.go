@@ -106,6 +106,7 @@ func TestClaimsThatAreNotStrictlySoAreMalformed(t *testing.T) {
 		"a name without anything":   append(words(1, 1), one("", "v")...),
 		"a name with a zero in it":  append(words(1, 1), one("na\x00me\x00", "v")...),
 		"a name that is no text":    append(words(1, 1), one("\xff\x00", "v")...),
+		"a name that turns around":  append(words(1, 1), one("a\u202eb\x00", "v")...),
 		"a name of two":             append(append(words(1, 2), one("n\x00", "v")...), one("n\x00", "w")...),
 		"lengths that wrap around":  append(words(1, 1, 2, 1<<64-1), "n\x00"...),
 		"a value that is cut short": append(words(1, 1, 2, 9), "n\x00v"...),
