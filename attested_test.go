@@ -274,3 +274,31 @@ func TestACertificateHoldsNoEnvelopeButOpenEnclaves(t *testing.T) {
 		t.Errorf("a certificate in JSON: %v", err)
 	}
 }
+
+// TestACertificateIsWrittenAsQuoteJSONWithWhatItsQuoteHashes: the key as the
+// profile spells it, or the claims.
+func TestACertificateIsWrittenAsQuoteJSONWithWhatItsQuoteHashes(t *testing.T) {
+	for _, p := range simtee.Profiles() {
+		s := attested(t, simtee.AttestedTLS{Profile: p})
+		document, err := attesteer.QuoteJSON(attesteer.Evidence{Raw: s.raw}, nil)
+		if p == simtee.Dstack {
+			if rats.KindOf(err) != rats.Unsupported {
+				t.Errorf("%s: %v", p, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", p, err)
+			continue
+		}
+		r, err := sim{document, s.items}.verify(t, trusting(), simTime)
+		if err != nil || r.Format != rats.QuoteJSON || checkNamed(t, r, "held_data").Outcome != rats.Pass || r.RuntimeData == nil {
+			t.Errorf("%s: %v", p, err)
+			continue
+		}
+		tagged := p == simtee.Gramine || p == simtee.IntelSDK || p == simtee.Tagged
+		if tagged != (r.RuntimeKey == nil) || tagged && (*r.RuntimeData)[0] != 0xa1 {
+			t.Errorf("%s: runtime data %x, key %+v", p, *r.RuntimeData, r.RuntimeKey)
+		}
+	}
+}

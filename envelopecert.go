@@ -23,6 +23,13 @@ func openCertificate(raw []byte) (*envelope, error) {
 	}
 	first := &c.Evidence[0]
 	e := &envelope{format: rats.Certificate, inner: first.Inner, holds: heldByCertificate}
+	e.hashed = func(b body) []byte {
+		bound, err := first.Bind(c.Key, [64]byte(reportDataOf(b)))
+		if err != nil {
+			return nil
+		}
+		return bound.Hashed
+	}
 	e.bindings = []binding{
 		{"tls_certificate", "RFC 5280 section 4.1.1.3", func(body) (string, *rats.Error) {
 			if !c.SelfIssued {

@@ -18,6 +18,9 @@ type Bound struct {
 	// Held is the key as the rule has it: where report data begin with a hash of
 	// the key, these are the bytes that were hashed; otherwise it is in DER.
 	Held []byte
+	// Hashed are the bytes of which report data begin with the SHA-256, nil where
+	// it is another hash.
+	Hashed []byte
 	// Claims are those of tagged evidence, in their order, pubkey-hash among them:
 	// those with a name in text and a value of bytes. The common format knows no
 	// others, and others are passed over.
@@ -37,7 +40,11 @@ func (e *Evidence) Bind(key []byte, reportData [64]byte) (*Bound, error) {
 	}
 	for _, c := range e.candidates(key) {
 		if reportData == padded(c.hash) {
-			return &Bound{Rule: c.rule, Held: c.held}, nil
+			b := &Bound{Rule: c.rule, Held: c.held}
+			if e.Kind != Dstack {
+				b.Hashed = c.held
+			}
+			return b, nil
 		}
 	}
 	if e.Kind == SDKQuote {
@@ -115,10 +122,14 @@ func (e *Evidence) bindTagged(key []byte, reportData [64]byte) (*Bound, error) {
 		if err := set.names(key); err != nil {
 			return nil, err
 		}
-		return &Bound{
+		b := &Bound{
 			Rule: h.rule + ", whose " + keyHash + " is that of the key in DER", Held: key,
 			Claims: set.readable(), all: set, hash: h.sum,
-		}, nil
+		}
+		if len(h.sum(nil)) == sha256.Size {
+			b.Hashed = e.claims
+		}
+		return b, nil
 	}
 	return nil, e.mismatch()
 }
