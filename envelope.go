@@ -36,6 +36,9 @@ type envelope struct {
 	held   []byte
 	// buffer is what claims were read from, as it is hashed.
 	buffer []byte
+	// hashed returns what the report data are the hash of by the envelope's own
+	// rule, where that depends on them; nil where it does not.
+	hashed func(body) []byte
 	// block is the value of the claim that names a block, and rest what the
 	// report data would be without that claim.
 	block, rest []byte

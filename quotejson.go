@@ -94,6 +94,9 @@ func (p *parsed) held() []byte {
 		if e.buffer != nil {
 			return bytes.Clone(e.buffer)
 		}
+		if e.hashed != nil {
+			return bytes.Clone(e.hashed(p.body))
+		}
 	}
 	return nil
 }
