@@ -48,7 +48,7 @@ func (e *Evidence) Bind(key []byte, reportData [64]byte) (*Bound, error) {
 		}
 	}
 	if e.Kind == SDKQuote {
-		return nil, rats.Errorf(rats.BindingMismatch, "%s names no key (extension %s): it counts only beside tagged evidence", e.Kind, e.OID)
+		return nil, rats.Errorf(rats.BindingMismatch, "%s names no key (extension %s): from version 2.22 on it counts only beside tagged evidence", e.Kind, e.OID)
 	}
 	return nil, e.mismatch()
 }
@@ -89,7 +89,8 @@ func (e *Evidence) candidates(key []byte) []candidate {
 	case OEReport:
 		// Open Enclave's rule, and EGo's.
 		return []candidate{inPEM, inDER}
-	case OEEvidence:
+	case OEEvidence, SDKQuote:
+		// Intel's SDK had Open Enclave's rule before version 2.22.
 		return []candidate{inPEM}
 	case Gramine:
 		return []candidate{inDER}

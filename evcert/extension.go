@@ -27,8 +27,9 @@ const (
 	Gramine
 	// Dstack is that of dstack, a quote of a trust domain.
 	Dstack
-	// SDKQuote is the second extension of Intel's SGX SDK: the bare quote of what
-	// is tagged beside it. Alone it binds no key.
+	// SDKQuote is the extension that Intel's SGX SDK had before version 2.22, a bare
+	// quote of which the report data are the hash of the key. It still stands behind
+	// tagged evidence, with the same quote, and then binds no key of its own.
 	SDKQuote
 )
 

@@ -35,6 +35,8 @@ const (
 	// IntelSDK is Intel's tee_get_certificate_with_evidence: the common format, and
 	// behind it the quote alone.
 	IntelSDK Profile = "intel-sdk"
+	// IntelSDKOld is the same function before version 2.22: the quote alone.
+	IntelSDKOld Profile = "intel-sdk-old"
 	// Tagged is the common format alone, as rats-tls has it.
 	Tagged Profile = "tagged"
 	// Azure is the signing certificate of Microsoft's service.
@@ -45,7 +47,7 @@ const (
 
 // Profiles returns every profile.
 func Profiles() []Profile {
-	return []Profile{OEReport, OEEvidence, EGo, Gramine, GramineOld, IntelSDK, Tagged, Azure, Dstack}
+	return []Profile{OEReport, OEEvidence, EGo, Gramine, GramineOld, IntelSDK, IntelSDKOld, Tagged, Azure, Dstack}
 }
 
 // Object identifiers of the extensions. Gramine's own is written with tag and
@@ -131,7 +133,7 @@ func (m *Platform) attestedExtensions(a AttestedTLS, key []byte) ([]pkix.Extensi
 	claimsHash := sha256.Sum256(claims)
 	var hash []byte
 	switch a.Profile {
-	case OEReport, OEEvidence, Azure:
+	case OEReport, OEEvidence, IntelSDKOld, Azure:
 		hash = textHash[:]
 	case EGo, GramineOld:
 		hash = der[:]
@@ -163,6 +165,8 @@ func (m *Platform) attestedExtensions(a AttestedTLS, key []byte) ([]pkix.Extensi
 		return []pkix.Extension{{Id: oidGramine(), Value: old}, tagged}, err
 	case IntelSDK:
 		return []pkix.Extension{tagged, {Id: oidSDKQuote(), Value: quote}}, nil
+	case IntelSDKOld:
+		return []pkix.Extension{{Id: oidSDKQuote(), Value: quote}}, nil
 	case Dstack:
 		return []pkix.Extension{{Id: oidDstack(), Value: octets(quote)}}, nil
 	default:
