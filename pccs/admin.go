@@ -61,7 +61,7 @@ func (c *call) refresh() {
 		return
 	}
 	var request RefreshRequest
-	if c.query.has(paramType) {
+	if c.query.get(paramType) != "" {
 		if c.query.get(paramType) != "certs" {
 			c.refuse(bad("type", "certs is needed, or nothing"))
 			return

@@ -39,7 +39,7 @@ func (c *call) platforms() {
 	switch {
 	case strings.HasPrefix(source, "["):
 		c.cached(source)
-	case source == "" && !c.query.has(paramSource) || source == "reg":
+	case source == "" || source == "reg":
 		c.queue(store.New)
 	case source == "reg_na":
 		c.queue(store.NotAvailable)

@@ -102,7 +102,7 @@ func newAnswer(contentType string, body []byte, pairs ...string) *answer {
 	a := &answer{body: body, etag: `"` + hex.EncodeToString(sum[:16]) + `"`}
 	a.add("Content-Type", contentType)
 	a.add("Content-Length", strconv.Itoa(len(body)))
-	a.add("Etag", a.etag)
+	a.add("ETag", a.etag)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
 			a.add(pairs[i], pairs[i+1])

@@ -4,8 +4,6 @@ package pccs
 
 import (
 	"net/http"
-	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -135,35 +133,10 @@ func uriArgs(c *call) (args [4]string, err error) {
 	if uri == "" || len(uri) > maxURI {
 		return args, bad("uri", "1 to 2048 characters are needed")
 	}
-	if !isIntelsList(uri) {
+	// Nobody shall have this service call whomever he likes.
+	if _, err := crlKey(uri); err != nil {
 		return args, bad("uri", "the address of one of Intel's revocation lists is needed")
 	}
 	args[0] = uri
 	return args, nil
-}
-
-// Where Intel publishes revocation lists: of the root, and of PCK CAs. Hosts for
-// trials have another word before theirs.
-const (
-	listsDomain = "certificates.trustedservices.intel.com"
-	pcsDomain   = "api.trustedservices.intel.com"
-	rootList    = "/IntelSGXRootCA"
-)
-
-// pckList matches the path of a PCK CA's list in any version of the API.
-var pckList = regexp.MustCompile(`^/sgx/certification/v[0-9]+/pckcrl$`)
-
-// isIntelsList reports whether a list may be asked for: nobody shall have this
-// service call whomever he likes.
-func isIntelsList(uri string) bool {
-	u, err := url.Parse(uri)
-	if err != nil || u.Scheme != "https" || u.User != nil || u.Fragment != "" {
-		return false
-	}
-	under := func(domain string) bool {
-		before, ok := strings.CutSuffix(strings.ToLower(u.Host), domain)
-		return ok && (before == "" || strings.HasSuffix(before, "-") || strings.HasSuffix(before, "."))
-	}
-	return under(listsDomain) && strings.HasPrefix(u.Path, rootList) && !strings.Contains(u.Path, "..") ||
-		under(pcsDomain) && pckList.MatchString(u.Path) && u.RawQuery != ""
 }

@@ -117,13 +117,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rt != nil {
 		handle = rt.methods[r.Method]
 	}
+	if hasV3(r.URL.Path) {
+		w.Header()[headerWarning] = []string{endOfV3}
+	}
 	if handle == nil {
 		s.counts.other(http.StatusNotFound)
 		c.unknown()
 		return
-	}
-	if rt.version == 3 {
-		w.Header()[headerWarning] = []string{endOfV3}
 	}
 	if len(r.URL.RawQuery) > maxQuery {
 		c.refuse(refuse(http.StatusBadRequest, rats.TooLarge, "query: over %d bytes", maxQuery))
@@ -131,6 +131,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.query.read(r.URL.RawQuery)
 	handle(&c)
+}
+
+// pathOfV3 begins the paths of version 3, known or not.
+const pathOfV3 = "/sgx/certification/v3/"
+
+func hasV3(path string) bool {
+	return len(path) >= len(pathOfV3) && strings.EqualFold(path[:len(pathOfV3)], pathOfV3)
 }
 
 // unknown answers for a path, or a method on one, that there is not; by Intel's

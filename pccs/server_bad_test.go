@@ -98,6 +98,27 @@ func TestPathsAndMethodsThatThereAreNotAre404(t *testing.T) {
 			t.Errorf("%s %s: %d %v", c.method, c.path, r.status, r.header)
 		}
 	}
+	for path, warned := range map[string]bool{"/sgx/certification/v3/fmspcs": true, "/SGX/certification/V3/": true, "/tdx/certification/v3/tcb": false, api: false} {
+		if got := s.get(path).header.Get("Warning"); strings.HasPrefix(got, `299 - "PCS API version 3 is no longer available. `) != warned {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}
+
+func TestListsAreNamedByAnyAddressThatIntelHasThemAt(t *testing.T) {
+	s, _ := simulated(t)
+	want := s.want(s.get(api+"rootcacrl"), http.StatusOK)
+	for uri, status := range map[string]int{
+		"https://certificates.trustedservices.intel.com/IntelSGXRootCA.der": 200, "https://certificates.trustedservices.intel.com/IntelSGXRootCA.crl": 200,
+		"https://certprx.adsdcsp.com/IntelSGXRootCA.crl": 200, "https://certprx.adsdcsp.com/IntelSGXRootCA": 400, "https://adsdcsp.com/IntelSGXRootCA.crl": 400,
+		"https://evil.example/?https://certificates.trustedservices.intel.com/IntelSGXRootCA.der": 400, "https://certificates.trustedservices.intel.com.evil.example/IntelSGXRootCA.der": 400,
+		"https://certificates.trustedservices.intel.com:444/IntelSGXRootCA.der": 400, "http://certificates.trustedservices.intel.com/IntelSGXRootCA.der": 400,
+	} {
+		r := s.want(s.get(api+"crl?uri="+uri), status)
+		if status == 200 && hex.EncodeToString(r.body) != string(want.body) {
+			t.Errorf("%s: %x", uri, r.body)
+		}
+	}
 }
 
 func TestARequestHasTheNameThatItsCallerGaveItIfThatIsSane(t *testing.T) {

@@ -43,7 +43,7 @@ const (
 )
 
 // endOfV3 goes with every answer under a path of version 3.
-const endOfV3 = `299 - "PCS API version 3 has come to its end: Intel serves it no longer, and what is cached of it is not renewed. Use version 4."`
+const endOfV3 = `299 - "PCS API version 3 is no longer available. What is cached of it is served, not renewed, and comes to its end. Use version 4."`
 
 // sentence returns the body that goes with a status; clients print it, and some
 // tell cases apart by it.

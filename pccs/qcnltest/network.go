@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // Code is what the libraries return to their caller.
@@ -183,15 +182,5 @@ func codeOfStatus(status int) Code {
 		return ServiceUnavailable
 	default:
 		return UnexpectedStatus
-	}
-}
-
-// Seconds returns a Pause of so many, which a test can stop by its context.
-func Seconds(ctx context.Context, n int) func() {
-	return func() {
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Duration(n) * time.Second):
-		}
 	}
 }
