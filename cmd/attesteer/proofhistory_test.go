@@ -3,6 +3,8 @@
 package main
 
 import (
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -51,6 +53,19 @@ func TestARecordsPastIsProvenFromTheCommandLine(t *testing.T) {
 	}
 	if v := proven("--height", strconv.FormatUint(v.Events[1].Height-1, 10)); v.Record.Attestations != 2 || len(v.Events) != 0 {
 		t.Errorf("before the last: %d attestations, %+v", v.Record.Attestations, v.Events)
+	}
+	long, err := os.ReadFile(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := proven("--events", "2", "--format", "cbor"); len(v.Events) != 2 {
+		t.Errorf("in CBOR: %+v", v.Events)
+	}
+	if short, err := os.ReadFile(bundle); err != nil || json.Valid(short) || len(short) >= len(long) {
+		t.Errorf("%d bytes of CBOR, %d of JSON, %v", len(short), len(long), err)
+	}
+	if code, _, _ := command(t, "enclaves", "proof", id, "--node", p.url, "--format", "xml"); code != 2 {
+		t.Errorf("another format: exit %d, want 2", code)
 	}
 	if code, _, _ := command(t, "enclaves", "proof", id, "--node", p.url, "--height", "999999"); code != 15 {
 		t.Errorf("a height to come: exit %d, want 15", code)
