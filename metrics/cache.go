@@ -15,6 +15,15 @@ type Cache struct {
 	// StaleServed counts the answers that were past their next update.
 	StaleServed uint64
 	Artefacts   []Artefact
+	// Push is nil where nothing is published on a ledger.
+	Push *Push
+}
+
+// Push is how a cache stands that publishes on a ledger what it fetches.
+type Push struct {
+	// Taken counts what the ledger took or knew, Refused what it will never take,
+	// Pending what waits for it.
+	Taken, Refused, Pending int
 }
 
 // Route is how often calls of one path were answered. Its name comes from a
@@ -52,6 +61,11 @@ func (s sink) cache(c Cache) {
 		}
 	}
 	s.put(cacheStale, float64(c.StaleServed))
+	if p := c.Push; p != nil {
+		s.put(cachePushed, float64(p.Taken), "taken")
+		s.put(cachePushed, float64(p.Refused), "refused")
+		s.put(cachePending, float64(p.Pending))
+	}
 	for i := range c.Artefacts {
 		if i == maxArtefacts {
 			return

@@ -51,6 +51,7 @@ func full() *metrics.Meter {
 					Routes:      []metrics.Route{{Name: "sgx/v4/tcb", Status: map[string]uint64{"2xx": 5}, Held: 4, Made: 1}},
 					StaleServed: 1,
 					Artefacts:   []metrics.Artefact{{Kind: "tcb_info", TEE: rats.SGX, Scope: "00606a000000", Update: "early", Version: 4, Left: -36 * time.Hour}},
+					Push:        &metrics.Push{Taken: 6, Refused: 1, Pending: 2},
 				}
 			},
 		},
@@ -65,6 +66,9 @@ func TestWhatACacheKeepsIsShownInDays(t *testing.T) {
 		`attesteer_pccs_reads_total{from="memory",path="sgx/v4/tcb"} 4`,
 		`attesteer_pccs_reads_total{from="store",path="sgx/v4/tcb"} 1`,
 		`attesteer_pccs_stale_served_total 1`,
+		`attesteer_pccs_pushed_total{outcome="taken"} 6`,
+		`attesteer_pccs_pushed_total{outcome="refused"} 1`,
+		`attesteer_pccs_push_pending 2`,
 	} {
 		if !strings.Contains(got, "\n"+line+"\n") {
 			t.Errorf("there is no %s", line)

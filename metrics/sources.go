@@ -82,7 +82,7 @@ func (s scrape) Describe(out chan<- *prometheus.Desc) {
 		ready, condition, endorsements, endorsementAge, endorsementExpires, endorsementSoonest, serviceUp,
 		ledgerHeight, ledgerTime, ledgerLag, ledgerBlockAge, ledgerEvents, ledgerCatching, ledgerValidators, misbehaviour,
 		ledgerPeers, poolCount, poolBytes, indexLag, indexBytes, homeFree, homeTotal, certExpiry, tokenCount, tokenBytes,
-		cacheRequests, cacheReads, cacheStale, cacheDays,
+		cacheRequests, cacheReads, cacheStale, cacheDays, cachePushed, cachePending,
 	} {
 		out <- descOf(name)
 	}

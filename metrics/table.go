@@ -75,6 +75,8 @@ const (
 	cacheReads    = "attesteer_pccs_reads_total"
 	cacheStale    = "attesteer_pccs_stale_served_total"
 	cacheDays     = "attesteer_pccs_artefact_expires_in_days"
+	cachePushed   = "attesteer_pccs_pushed_total"
+	cachePending  = "attesteer_pccs_push_pending"
 )
 
 // Table returns every metric of this package, in the order of the page. Those
@@ -131,6 +133,8 @@ func Table() []Description {
 		{cacheReads, Counter, "Of a PCCS: reads answered from memory, and those for which its store or an upstream was asked.", []string{"path", "from"}},
 		{cacheStale, Counter, "Of a PCCS: answers that were past their next update.", nil},
 		{cacheDays, Gauge, "Of a PCCS: days until an artefact's next update; negative once it is past.", []string{"kind", "tee", "scope", "update", "version"}},
+		{cachePushed, Counter, "Of a PCCS that publishes on a ledger: what the ledger took or knew (taken), and what it will never take (refused).", []string{"outcome"}},
+		{cachePending, Gauge, "Of a PCCS that publishes on a ledger: what waits, since the ledger's node did not take it yet.", nil},
 	}
 }
 

@@ -4,6 +4,7 @@ package pccs_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"maps"
@@ -11,7 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/attesteer/attesteer/dcap"
 	"github.com/attesteer/attesteer/endorse"
 	"github.com/attesteer/attesteer/endorse/pcstest"
 	"github.com/attesteer/attesteer/pccs"
@@ -346,4 +349,53 @@ func TestAnImportTakesThoseOffTheQueueWhoseCertificatesItBrought(t *testing.T) {
 			t.Errorf("%s at %s waits still", q.QEID, q.CPUSVN)
 		}
 	}
+}
+
+func TestOfTwoCertificatesOfOneSignerTheOneThatHoldsLongerIsServed(t *testing.T) {
+	folder, err := endorse.ReadFolder(t.Context(), collateral(t), []rats.TrustRoot{dcap.Intel()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, _ := pccs.FromEndorsements(folder.All(), pccs.FolderOptions{})
+	seen := 0
+	for _, a := range batch.Artefacts {
+		if a.Kind != store.TCBInfo && a.Kind != store.QEIdentity {
+			continue
+		}
+		block, _ := pem.Decode(a.Chain)
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		issued, until := window(t, a.Body)
+		// That of 2018 ended in 2025.
+		if seen++; cert.NotAfter.Before(until) || cert.NotBefore.After(issued) {
+			t.Errorf("%s, which holds until %v, is served with a certificate that ended %v", a.Key, until, cert.NotAfter)
+		}
+	}
+	if seen < 40 {
+		t.Errorf("only %d were looked at", seen)
+	}
+}
+
+// window returns the dates of TCB info or an identity.
+func window(t *testing.T, body []byte) (issued, until time.Time) {
+	t.Helper()
+	var dates struct {
+		IssueDate  time.Time `json:"issueDate"`
+		NextUpdate time.Time `json:"nextUpdate"`
+	}
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(body, &parts); err != nil {
+		t.Fatal(err)
+	}
+	for name, part := range parts {
+		if name == "signature" {
+			continue
+		}
+		if err := json.Unmarshal(part, &dates); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dates.IssueDate, dates.NextUpdate
 }

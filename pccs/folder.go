@@ -103,9 +103,22 @@ func (in *foldering) place(s *dcap.Statement, standard uint32) {
 	if !ok {
 		in.order = append(in.order, k)
 	}
-	if !ok || s.Issued().After(before.Issued()) {
+	if !ok || supersedes(s, before) {
 		in.newest[k] = s
 	}
+}
+
+// supersedes reports whether a statement counts and not another under the same
+// key: it was issued later, or it is the same with a certificate of its signer that
+// holds longer. Intel gave the key that signs TCB info a new certificate in 2025,
+// and what it signed then verifies by the one that had ended too.
+func supersedes(s, before *dcap.Statement) bool {
+	if !s.Issued().Equal(before.Issued()) {
+		return s.Issued().After(before.Issued())
+	}
+	_, until := s.Window()
+	_, other := before.Window()
+	return until.After(other)
 }
 
 // placeOf returns the key of a statement but for its update.

@@ -4,11 +4,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -332,6 +334,30 @@ func TestANewCacheFillsItselfFromTheLedger(t *testing.T) {
 	pcs.Mend()
 	if status, _ := call(t, "GET", first.url+"/sgx/certification/v4/tcb?fmspc=00A51E000000&update=early", "", ""); status != 200 {
 		t.Errorf("with the ledger down: %d", status)
+	}
+}
+
+// TestANodeOfALedgerIsKnownByItsKeyOrItsAuthority asks a ledger that has nothing:
+// who believes the node that it is it hears so, and 404.
+func TestANodeOfALedgerIsKnownByItsKeyOrItsAuthority(t *testing.T) {
+	ledger := startNode(t, t.TempDir(), "--network", "dev", "--tls-self-signed")
+	pin := regexp.MustCompile(`--node-pin (sha256//[A-Za-z0-9+/=]+)`).FindStringSubmatch(ledger.stderr.String())
+	if pin == nil {
+		t.Fatal(ledger.stderr)
+	}
+	other := "sha256//" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+	for name, c := range map[string]struct {
+		status int
+		args   []string
+	}{
+		"nobody vouches for it": {502, nil}, "another key": {502, []string{"--node-pin", other}}, "its key": {404, []string{"--node-pin", pin[1]}},
+		"its authority": {404, []string{"--node-ca", filepath.Join(ledger.home, "config", "tls", "cert.pem")}},
+	} {
+		cache := startCache(t, append([]string{"--plain-http", "--upstream", "ledger:" + ledger.url}, c.args...)...)
+		if status, _ := call(t, "GET", cache.url+"/sgx/certification/v4/rootcacrl", "", ""); status != c.status {
+			t.Errorf("%s: %d, not %d\n%s", name, status, c.status, cache.stderr)
+		}
+		cache.kill()
 	}
 }
 

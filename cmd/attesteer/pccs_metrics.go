@@ -62,6 +62,10 @@ func (c *cache) measure() metrics.Cache {
 	for _, n := range counts {
 		out.Routes = append(out.Routes, metrics.Route{Name: n.Route, Status: n.Status, Held: n.Held, Made: n.Made})
 	}
+	if c.pusher != nil {
+		p := c.pusher.Standing()
+		out.Push = &metrics.Push{Taken: p.Pushed, Refused: p.Refused, Pending: p.Pending}
+	}
 	all := c.standing()
 	for i := range all {
 		if s := &all[i]; !s.NextUpdate.IsZero() {

@@ -41,6 +41,7 @@ func (f *upstreamFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.rootCRL, "upstream-root-crl", "", "URL of the root's revocation list, where it is not Intel's own (default: Intel's, or what another PCCS has)")
 	fl.StringVar(&f.tlsCA, "upstream-tls-ca", "", "certificates in PEM that vouch for upstreams (default: the system's)")
 	fl.StringVar(&f.push, "push", "", "address of a node, on whose ledger to publish what is fetched; its token is taken from ATTESTEER_TOKEN")
+	trustFlags(fl)
 	fl.BoolVar(&f.unsafeSkipTLS, "unsafe-upstream-skip-tls", false, "ask upstreams over TLS that nobody vouches for, or over plain http")
 }
 
@@ -59,7 +60,7 @@ func (a *app) upstreams(f upstreamFlags, mode pccs.Mode, simulated bool) ([]pccs
 	}
 	var out []pccs.Upstream
 	for _, text := range f.upstreams {
-		one, err := f.open(text, key, simulated, authorities)
+		one, err := a.openUpstream(f, text, key, simulated, authorities)
 		if err != nil {
 			return nil, usagef("--upstream %s: %s", withoutUser(text), rats.AsError(err).Detail)
 		}
@@ -84,11 +85,11 @@ func (f *upstreamFlags) authorities() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// open returns the service that a text names. One that is not Intel's is another
+// openUpstream returns the service that a text names. One that is not Intel's is another
 // cache unless it is said to be none.
-func (f *upstreamFlags) open(text, key string, simulated bool, authorities *x509.CertPool) (pccs.Upstream, error) {
+func (a *app) openUpstream(f upstreamFlags, text, key string, simulated bool, authorities *x509.CertPool) (pccs.Upstream, error) {
 	if node, ok := strings.CutPrefix(text, ledgerPrefix); ok {
-		asked, err := f.node(node, "", authorities)
+		asked, err := a.ledgerNode(f, node, "", authorities)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +121,9 @@ func (f *upstreamFlags) open(text, key string, simulated bool, authorities *x509
 	return pccs.NewUpstream(cfg)
 }
 
-// node returns a client of the node of a ledger.
-func (f *upstreamFlags) node(address, token string, authorities *x509.CertPool) (*client.Client, error) {
+// ledgerNode returns a client of the node of a ledger, who is believed to be it by
+// --node-pin and --node-ca, or else as upstreams are.
+func (a *app) ledgerNode(f upstreamFlags, address, token string, authorities *x509.CertPool) (*client.Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
 		return nil, rats.Errorf(rats.Malformed, "no address of a node, such as ledger:https://node.example:2000")
@@ -130,9 +132,12 @@ func (f *upstreamFlags) node(address, token string, authorities *x509.CertPool) 
 	if u.Scheme == "http" && !local && !f.unsafeSkipTLS {
 		return nil, rats.Errorf(rats.Malformed, "plain http is for this machine alone")
 	}
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: idleConnection,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities, InsecureSkipVerify: f.unsafeSkipTLS}, //nolint:gosec // the flag says so
+	transport := a.transport()
+	if len(a.trust.pins) == 0 && a.trust.roots == nil {
+		transport = &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: idleConnection,
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities, InsecureSkipVerify: f.unsafeSkipTLS}, //nolint:gosec // the flag says so
+		}
 	}
 	return client.New(strings.TrimSuffix(address, "/"), token, &http.Client{
 		Transport: transport, Timeout: requestTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -153,7 +158,7 @@ func (a *app) pusher(f upstreamFlags, kept *store.Store, logger *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	node, err := f.node(strings.TrimPrefix(f.push, ledgerPrefix), token, authorities)
+	node, err := a.ledgerNode(f, strings.TrimPrefix(f.push, ledgerPrefix), token, authorities)
 	if err != nil {
 		return nil, usagef("--push %s: %s", withoutUser(f.push), rats.AsError(err).Detail)
 	}
