@@ -29,7 +29,8 @@ func openReport(raw []byte) (*envelope, error) {
 // openEvidence opens Open Enclave evidence, with its header or without.
 func openEvidence(raw []byte) (*envelope, error) {
 	switch {
-	case openenclave.IsEvidence(raw):
+	// The vendor's name tells a quote of key type 0, which begins as this header.
+	case openenclave.IsEvidence(raw) && !isQuote(raw):
 		in, err := openenclave.ParseEvidence(raw)
 		if err != nil {
 			return nil, err
