@@ -102,7 +102,8 @@ func wantMetrics(t *testing.T, page string, lines []string) {
 	}
 	for _, d := range metrics.Table() {
 		if d.Name != "attesteer_tls_certificate_expiry_timestamp_seconds" && !strings.Contains(page, "# TYPE "+d.Name+" ") &&
-			!strings.HasPrefix(d.Name, "attesteer_rpc_") && d.Name != "attesteer_quota_refusals_total" {
+			!strings.HasPrefix(d.Name, "attesteer_rpc_") && !strings.HasPrefix(d.Name, "attesteer_pccs_") &&
+			d.Name != "attesteer_quota_refusals_total" {
 			t.Errorf("%s is not served", d.Name)
 		}
 	}
