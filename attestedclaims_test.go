@@ -19,9 +19,9 @@ import (
 // item returns the head of an item in CBOR with an argument below 256, and what
 // follows it.
 func item(major byte, n int, rest ...[]byte) []byte {
-	head := []byte{major<<5 | byte(n)} //nolint:gosec // below 24
+	head := []byte{major<<5 | byte(n)}
 	if n >= 24 {
-		head = []byte{major<<5 | 24, byte(n)} //nolint:gosec // below 256
+		head = []byte{major<<5 | 24, byte(n)}
 	}
 	return append(head, bytes.Join(rest, nil)...)
 }
@@ -122,7 +122,7 @@ func TestTaggedEvidenceIsReadAsItsTagSays(t *testing.T) {
 		{"one item", func(b []byte) []byte { b[3]--; return b }, rats.Malformed},
 		{"a byte behind", func(b []byte) []byte { return append(b, 0) }, rats.Malformed},
 		{"in a string of bytes", func(b []byte) []byte {
-			return append([]byte{0x59, byte(len(b) >> 8), byte(len(b))}, b...) //nolint:gosec // below 2^16
+			return append([]byte{0x59, byte(len(b) >> 8), byte(len(b))}, b...)
 		}, rats.Malformed},
 	} {
 		s := attested(t, simtee.AttestedTLS{Profile: simtee.Tagged, Template: func(c *x509.Certificate) {

@@ -97,6 +97,7 @@ func (e *Evidence) candidates(key []byte) []candidate {
 	case Dstack:
 		sum := sha512.Sum512(append([]byte("ratls-cert:"), key...))
 		return []candidate{{sum[:], "report data are SHA-512 of ratls-cert: and the key in DER", key}}
+	case Tagged: // bindTagged
 	}
 	return nil
 }
@@ -178,6 +179,8 @@ func (e *Evidence) Spec() string {
 		return "Gramine, RA-TLS before 1.8"
 	case Dstack:
 		return "dstack, RA-TLS"
+	case SDKQuote:
+		return "Intel SGX SDK, sgx_ttls"
 	}
-	return "Intel SGX SDK, sgx_ttls"
+	return "attested TLS"
 }

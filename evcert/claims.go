@@ -103,10 +103,10 @@ func (s *claimSet) readable() []Claim {
 
 // without returns the map without one of its entries.
 func (s *claimSet) without(at int) []byte {
-	n := len(s.entries) - 1
-	out := []byte{majorMap<<5 | byte(n)}
+	n := byte(len(s.entries) - 1) //nolint:gosec // at most maxClaims
+	out := []byte{majorMap<<5 | n}
 	if n >= oneByte {
-		out = []byte{majorMap<<5 | oneByte, byte(n)}
+		out = []byte{majorMap<<5 | oneByte, n}
 	}
 	return append(out, bytes.Join(slices.Delete(slices.Clone(s.entries), at, at+1), nil)...)
 }

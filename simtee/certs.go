@@ -220,7 +220,7 @@ func byteString(b []byte) []byte {
 	case len(b) > 255:
 		head = binary.BigEndian.AppendUint16([]byte{0x59}, uint16(len(b))) //nolint:gosec // no quote is longer
 	case len(b) > 23:
-		head = []byte{0x58, byte(len(b))}
+		head = []byte{0x58, byte(len(b))} //nolint:gosec // at most 255
 	}
 	return append(head, b...)
 }

@@ -102,6 +102,34 @@ func TestCertificatesOfEverySDKAreRecordedAndWithdrawnByTheirKeys(t *testing.T) 
 			t.Errorf("exit %d\n%s", code, stderr)
 		}
 	})
+	t.Run("a claim that names a block", func(t *testing.T) {
+		ids := map[string]bool{}
+		for platform := range uint32(2) {
+			block, err := client.New(node, "dev", nil).Challenge(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			hash, err := hex.DecodeString(block.Hash)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cert, _ := tlsFiles(t, t.TempDir(), simtee.AttestedTLS{
+				Profile: simtee.Gramine, Enclave: simtee.Enclave{MREnclave: [32]byte{0x88}, Platform: platform + 3},
+				Claims: func(claims []byte) []byte {
+					claims[0]++
+					return slices.Concat(claims, []byte{0x6f}, []byte(attesteer.BlockClaim), []byte{0x58, 32}, hash)
+				},
+			})
+			v := must[client.Recorded](t, "submit", cert, "--node", node).Record
+			if v.Freshness.Kind != record.FreshnessBlock || v.Freshness.Height == nil || *v.Freshness.Height != block.Height {
+				t.Errorf("freshness %+v, bound to block %d", v.Freshness, block.Height)
+			}
+			ids[v.ID] = true
+		}
+		if len(ids) != 1 {
+			t.Errorf("the enclave has %d records", len(ids))
+		}
+	})
 	t.Run("a certificate whose key is not bound", func(t *testing.T) {
 		cert, _ := tlsFiles(t, t.TempDir(), simtee.AttestedTLS{Profile: simtee.Gramine, Claims: func([]byte) []byte { return []byte{0xa0} }})
 		if code, _, stderr := command(t, "submit", cert, "--node", node); code != 10 || !strings.Contains(stderr, "binding_mismatch") {

@@ -173,7 +173,7 @@ func TestTheDocumentedWaysOfEachSDKWork(t *testing.T) {
 		}, []string{"x509-certificate active ecdsa-p256", "sgx-quote-v3 active ecdsa-p256"}},
 	} {
 		t.Run(page.name, func(t *testing.T) {
-			s := newStandIns(t, byte(n+1)) //nolint:gosec // a few pages
+			s := newStandIns(t, byte(n+1))
 			env := []string{"ATTESTEER_NODE=" + node, "ATTESTEER_TRUST_SIMULATED=true", "ENCLAVE=" + page.make(s)}
 			shell(t, s.dir, strings.Join(blocks(t, filepath.Join("sdk", page.name), "sh"), "\n"), env...)
 			var got []string
