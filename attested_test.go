@@ -16,6 +16,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -300,5 +301,28 @@ func TestACertificateIsWrittenAsQuoteJSONWithWhatItsQuoteHashes(t *testing.T) {
 		if tagged != (r.RuntimeKey == nil) || tagged && (*r.RuntimeData)[0] != 0xa1 {
 			t.Errorf("%s: runtime data %x, key %+v", p, *r.RuntimeData, r.RuntimeKey)
 		}
+	}
+}
+
+// TestQuotesOfEveryVersionAreFoundInCertificates: one of version 4 begins as a
+// string of bytes does in DER, of which Azure and dstack put another around it.
+func TestQuotesOfEveryVersionAreFoundInCertificates(t *testing.T) {
+	for _, version := range []uint16{3, 4, 5} {
+		for _, p := range []simtee.Profile{simtee.GramineOld, simtee.IntelSDKOld, simtee.IntelSDK, simtee.Tagged, simtee.Azure, simtee.OEReport} {
+			s := attested(t, simtee.AttestedTLS{Profile: p, Enclave: simtee.Enclave{Form: simtee.Form{Version: version}}})
+			if r, err := s.verify(t, trusting(), simTime); err != nil || !strings.HasSuffix(string(r.Envelope[len(r.Envelope)-1]), strconv.Itoa(int(version))) {
+				t.Errorf("%s, version %d: %v", p, version, err)
+			}
+		}
+	}
+	twice := func(c *x509.Certificate) {
+		for range 2 {
+			inner := c.ExtraExtensions[0].Value
+			c.ExtraExtensions[0].Value = append([]byte{4, 0x82, byte(len(inner) >> 8), byte(len(inner))}, inner...)
+		}
+	}
+	s := attested(t, simtee.AttestedTLS{Profile: simtee.GramineOld, Template: twice})
+	if _, err := s.verify(t, trusting(), simTime); rats.KindOf(err) != rats.Malformed {
+		t.Errorf("in two strings of bytes: %v", err)
 	}
 }
