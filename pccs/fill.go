@@ -222,10 +222,14 @@ func (s *Service) listsFor(ctx context.Context, k store.Key) (lists, error) {
 	return lists{root: root}, err
 }
 
-// storeFault returns the Refusal for what the store could not do.
+// storeFault returns the Refusal for what the store could not do: 503, after which
+// clients try again, where that may help.
 func storeFault(err error) *Refusal {
 	if e := new(Refusal); errors.As(err, &e) {
 		return e
+	}
+	if store.Busy(err) {
+		return &Refusal{Status: http.StatusServiceUnavailable, Err: rats.Errorf(rats.Internal, "store: %w", err)}
 	}
 	return &Refusal{Status: http.StatusInternalServerError, Err: rats.Errorf(rats.Internal, "store: %w", err)}
 }

@@ -207,7 +207,7 @@ const maxMessage = 300
 // shall know, who can do something about them.
 func messageOf(r *Refusal, read bool) string {
 	var e *rats.Error
-	if r.Status == http.StatusInternalServerError || read && r.Status > http.StatusInternalServerError || !errors.As(r.Err, &e) {
+	if r.Status == http.StatusInternalServerError || rats.KindOf(r.Err) == rats.Internal || read && r.Status > http.StatusInternalServerError || !errors.As(r.Err, &e) {
 		return ""
 	}
 	text := []byte(e.Error())

@@ -3,13 +3,40 @@
 package pccs
 
 import (
+	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/attesteer/attesteer/pccs/store"
 )
+
+func TestAStoreThatIsAwayIs503AndADamagedOneIs500(t *testing.T) {
+	damaged := filepath.Join(t.TempDir(), "damaged.db")
+	if err := os.WriteFile(damaged, []byte(strings.Repeat("no database", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dsn, want := range map[string]int{
+		"postgres://x:s3cret@127.0.0.1:1/db?connect_timeout=5": http.StatusServiceUnavailable, damaged: http.StatusInternalServerError,
+	} {
+		_, err := store.Open(t.Context(), dsn)
+		if err == nil {
+			t.Fatalf("%s was opened", dsn)
+		}
+		refusal := storeFault(err)
+		if refusal.Status != want {
+			t.Errorf("%s: %d, not %d: %v", dsn, refusal.Status, want, err)
+		}
+		if got := messageOf(refusal, false); got != "" {
+			t.Errorf("%s: a caller is told %q", dsn, got)
+		}
+	}
+}
 
 func FuzzEscapedTextIsReadByEitherOfGosWays(f *testing.F) {
 	for _, text := range []string{"", "-----BEGIN CERTIFICATE-----\nMIIB+/=\n", "a b+c%2B\x00\xff~!*'()_.-"} {

@@ -9,7 +9,8 @@ import (
 )
 
 // Code is one of the numbers by which Intel's quote libraries say what went
-// wrong. Those of the family 0xe000 are quote3_error_t of sgx_ql_lib_common.h.
+// wrong. Those of the family 0xe000 are quote3_error_t of sgx_ql_lib_common.h,
+// those of 0xb000 are QCNL's own.
 type Code struct {
 	Number uint32 `json:"-"`
 	// Name is the constant's.
@@ -25,7 +26,7 @@ func Explain(text string) (Code, bool) {
 	text = strings.TrimSpace(text)
 	hex := strings.TrimPrefix(lower(text), "0x")
 	number, err := strconv.ParseUint(hex, 16, 32)
-	if decimal, other := strconv.ParseUint(text, 10, 32); other == nil && decimal > 0xe000 && decimal < 0xe100 {
+	if decimal, other := strconv.ParseUint(text, 10, 32); other == nil && decimal > 0xb000 && decimal < 0xe100 {
 		number, err = decimal, nil
 	}
 	all := Codes()
@@ -41,7 +42,15 @@ func Explain(text string) (Code, bool) {
 // Codes returns those that have to do with collateral, certificates and the
 // service they come from, and the most common others, by number.
 func Codes() []Code {
-	return slices.Concat(quotingCodes(), serviceCodes(), collateralCodes(), verdictCodes())
+	return slices.Concat(clientCodes(), quotingCodes(), serviceCodes(), collateralCodes(), verdictCodes())
+}
+
+// clientCodes are those of QCNL itself that a program gets to see.
+func clientCodes() []Code {
+	return []Code{
+		{0xb030, "SGX_QCNL_INVALID_CONFIG", "an option of the configuration file has a value that cannot be, or pccs_api_version is neither 3.0 nor 3.1", "attesteer pccs check-conf says where"},
+		{0xb035, "SGX_QCNL_CONFIG_NOT_JSON", "the configuration file is not JSON that is taken; sgx_qpl_global_init alone says so, and goes on without the file", "attesteer pccs check-conf says where"},
+	}
 }
 
 func quotingCodes() []Code {

@@ -5,6 +5,9 @@ package store
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -75,6 +78,26 @@ func postgresAdvice(code string) string {
 		return "make the database first: "
 	default:
 		return ""
+	}
+}
+
+// Busy reports whether err says that a database does not answer just now, as while
+// it starts anew or another one takes its place: to try again may help.
+func Busy(err error) bool {
+	var lite *sqlite.Error
+	var postgres *pgconn.PgError
+	var network net.Error
+	switch {
+	case errors.As(err, &lite):
+		return lite.Code()&0xff == sqlite3.SQLITE_BUSY || lite.Code()&0xff == sqlite3.SQLITE_LOCKED
+	case errors.As(err, &postgres):
+		// Classes 08, 53 and 57P are about connections, resources and a server
+		// that stops or starts; 25006 comes from a standby, 55P03 from a lock.
+		code := postgres.Code
+		return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57P") ||
+			code == "25006" || code == "55P03"
+	default:
+		return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 	}
 }
 

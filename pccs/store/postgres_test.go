@@ -78,6 +78,9 @@ func unreachablePostgres(t *testing.T, b *bench) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v, want %q and no password", dsn, err, want)
 		}
+		if busy := want == "127.0.0.1:1/db"; store.Busy(err) != busy {
+			t.Errorf("%s: busy is %v", dsn, !busy)
+		}
 	}
 	if place := open(t, b.fresh(t)).Place(); !strings.Contains(place, "/postgres") {
 		t.Errorf("place is %q", place)

@@ -62,12 +62,48 @@ func openSQLite(ctx context.Context, dsn string) (*Store, error) {
 		return nil, s.fault(err)
 	}
 	s.write.SetMaxOpenConns(1)
+	if err := s.reach(ctx, path); err != nil {
+		return nil, errors.Join(err, s.write.Close())
+	}
 	if s.read, err = sqliteFile(path, url.Values{"_pragma": append(pragmas, "query_only(ON)")}); err != nil {
 		return nil, errors.Join(s.fault(err), s.write.Close())
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
 	return s, nil
+}
+
+// tries bounds how often a file is tried that others open, switch or close at the
+// same moment.
+const tries = 100
+
+// reach makes the first connection. To switch a file to write-ahead logging takes
+// a lock for which SQLite does not wait (SQLite, "PRAGMA journal_mode"), as does
+// the last process that closes one (SQLite, "Write-Ahead Logging", section 9):
+// then it waits for the lock that a writer takes, and tries again.
+func (s *Store) reach(ctx context.Context, path string) error {
+	err := s.write.PingContext(ctx)
+	for i := 0; i < tries && Busy(err); i++ {
+		if waited := waitForLock(ctx, path); waited != nil && !Busy(waited) {
+			return s.fault(waited)
+		}
+		err = s.write.PingContext(ctx)
+	}
+	return s.fault(err)
+}
+
+// waitForLock returns when it had the lock that writers take.
+func waitForLock(ctx context.Context, path string) error {
+	db, err := sqliteFile(path, url.Values{"_pragma": {"busy_timeout(10000)"}, "_txlock": {"immediate"}})
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // nothing was written
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return tx.Rollback()
 }
 
 // sqliteFile returns a handle on a file. Nothing is opened yet.
