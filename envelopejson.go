@@ -65,9 +65,9 @@ func openQuoteJSON(raw []byte) (*envelope, error) {
 		return nil, badJSON("not well-formed")
 	}
 	if f := object(bytes.TrimSpace(text), j.members()); f != nil {
-		return nil, badJSON("%s", f)
+		return nil, badJSON("%s: %s", f.path, f.detail)
 	}
-	if j.quote == nil || *j.quote == noRoom {
+	if j.quote == nil || *j.quote == noRoom || *j.quote == "" {
 		return nil, badJSON("QuoteHex holds no quote")
 	}
 	e := &envelope{format: rats.QuoteJSON, holds: func(f rats.Format) bool {
@@ -97,9 +97,14 @@ func (j *quoteJSON) members() map[string]reader {
 	}
 }
 
-// digits reads hex. Generators end the text one character too late, so that a
-// last odd one is nothing of theirs.
+// digits reads hex as evidence is read that is hex itself, with or without 0x and
+// white space. Generators end the text one character too late, so that a last odd
+// one is nothing of theirs.
 func digits(name, text string) ([]byte, error) {
+	text = strings.Join(strings.Fields(text), "")
+	if strings.HasPrefix(text, "0x") || strings.HasPrefix(text, "0X") {
+		text = text[2:]
+	}
 	out, err := hex.DecodeString(text[:len(text)&^1])
 	if err != nil {
 		return nil, badJSON("%s: not hex", name)
@@ -176,6 +181,9 @@ func (e *envelope) hashes(b body) (note string, _ *rats.Error) {
 	b.describe(&r)
 	sum := sha256.Sum256(e.held)
 	if !bytes.HasPrefix(r.ReportData, sum[:]) {
+		if strings.EqualFold(hex.EncodeToString(e.held), noRoom) {
+			return "", rats.Errorf(rats.BindingMismatch, "EnclaveHeldDataHex was cut off by the generator (%s): nobody can tell what the report data are the hash of; leave it out to go without", noRoom)
+		}
 		return "", rats.Errorf(rats.BindingMismatch, "the report data do not begin with the SHA-256 of the %d bytes that the enclave is said to hold", len(e.held))
 	}
 	if len(bytes.Trim(r.ReportData[len(sum):], "\x00")) > 0 {

@@ -19,6 +19,11 @@ func openReport(raw []byte) (*envelope, error) {
 	if !openenclave.IsReport(raw) {
 		return nil, nil //nolint:nilnil // not this envelope
 	}
+	// Both begin with the same eight bytes; a report is never as long as the nine
+	// items would make it.
+	if openenclave.IsEndorsements(raw) {
+		return nil, rats.Errorf(rats.Malformed, "Open Enclave's endorsements are no evidence: they go along with it, as a source of endorsements")
+	}
 	inner, err := openenclave.ParseReport(raw)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type Evidence struct {
 // is is told by the content. Comments before it, lines that begin with #, are
 // left out.
 func Decode(data []byte) ([]byte, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // that some editors put before a text
 	for len(data) > 0 && data[0] == '#' {
 		_, data, _ = bytes.Cut(data, []byte("\n"))
 	}

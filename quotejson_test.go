@@ -47,6 +47,7 @@ func TestWhatADocumentCopiesIsComparedAndNeverBelieved(t *testing.T) {
 		{"as it is", nil, rats.None, ""},
 		{"no copies", map[string]any{"Type": nil, "MrEnclaveHex": nil, "MrSignerHex": nil, "ProductIdHex": nil, "SecurityVersion": nil, "Attributes": nil}, rats.None, ""},
 		{"lower case", map[string]any{"MrEnclaveHex": seedFingerprint}, rats.None, ""},
+		{"hex as other hex is written", map[string]any{"MrEnclaveHex": " 0x" + seedFingerprint, "QuoteHex": "0x" + bare[:64] + "\n" + bare[64:], "Attributes": 7}, rats.None, ""},
 		{"another enclave", map[string]any{"MrEnclaveHex": zeros}, rats.BindingMismatch, "not as the quote says: MrEnclaveHex"},
 		{"another signer", map[string]any{"MrSignerHex": zeros}, rats.BindingMismatch, "MrSignerHex"},
 		{"another product", map[string]any{"ProductIdHex": zeros[:32]}, rats.BindingMismatch, "ProductIdHex"},
@@ -63,11 +64,12 @@ func TestWhatADocumentCopiesIsComparedAndNeverBelieved(t *testing.T) {
 		{"a copy that is not hex", map[string]any{"MrEnclaveHex": "enclave!"}, rats.BindingMismatch, "MrEnclaveHex"},
 		{"no held data", map[string]any{"EnclaveHeldDataHex": nil}, rats.None, ""},
 		{"other held data", map[string]any{"EnclaveHeldDataHex": "00"}, rats.BindingMismatch, "do not begin with the SHA-256"},
-		{"held data for which there was no room", map[string]any{"EnclaveHeldDataHex": "DEADBEEF"}, rats.BindingMismatch, "SHA-256"},
+		{"held data for which there was no room", map[string]any{"EnclaveHeldDataHex": "DEADBEEF"}, rats.BindingMismatch, "cut off by the generator"},
 		{"no quote", map[string]any{"QuoteHex": nil, "Note": `"QuoteHex"`}, rats.Malformed, "JSON"},
 		{"no room for the quote", map[string]any{"QuoteHex": "DEADBEEF"}, rats.Malformed, "holds no quote"},
 		{"a quote that is not hex", map[string]any{"QuoteHex": "zz"}, rats.Malformed, "QuoteHex: not hex"},
-		{"another member", map[string]any{"Comment": "x"}, rats.Malformed, "Comment"},
+		{"an empty quote", map[string]any{"QuoteHex": ""}, rats.Malformed, "holds no quote"},
+		{"another member", map[string]any{"Comment": "x"}, rats.Malformed, "malformed: quote JSON: Comment: there is no such member"},
 		{"a number as text", map[string]any{"SecurityVersion": "1"}, rats.Malformed, "SecurityVersion"},
 		{"a negative number", map[string]any{"Attributes": -1}, rats.Malformed, "Attributes"},
 	} {
@@ -83,6 +85,13 @@ func TestWhatADocumentCopiesIsComparedAndNeverBelieved(t *testing.T) {
 	}
 	if _, err := verify(t, bytes.ReplaceAll(file, []byte(`",`), []byte("\x00\",")), everything(t), lenient(), midsummer); err != nil {
 		t.Errorf("zero bytes at the ends of strings: %v", err)
+	}
+	raw, err := attesteer.Decode(append([]byte("\ufeff"), file...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(t, raw, everything(t), lenient(), midsummer); err != nil {
+		t.Errorf("a byte order mark: %v", err)
 	}
 	twice := bytes.Replace(file, []byte(`"Type": 2,`), []byte(`"Type": 2, "Type": 2,`), 1)
 	if _, err := verify(t, twice, everything(t), lenient(), midsummer); rats.KindOf(err) != rats.Malformed || !strings.Contains(err.Error(), "twice") {

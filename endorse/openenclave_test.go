@@ -5,6 +5,7 @@ package endorse_test
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,6 +158,19 @@ func TestOpenEnclavesFilesComeOutAsIndexed(t *testing.T) {
 				t.Errorf("the index says %q", row.expected)
 			}
 		})
+	}
+}
+
+// TestEndorsementsAreTakenAsHexToo, as evidence is.
+func TestEndorsementsAreTakenAsHexToo(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(collateral(t))), "oe", "attestation_plugin__endorsements.stripped.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := endorse.Read("plain", raw, nil).All()
+	written := endorse.Read("hex", []byte(strings.ToUpper(hex.EncodeToString(raw))+"\n"), nil).All()
+	if len(plain) < 4 || len(written) != len(plain) {
+		t.Errorf("%d endorsements, %d in hex", len(plain), len(written))
 	}
 }
 

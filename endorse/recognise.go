@@ -137,9 +137,13 @@ func (p *parts) takePEM(text []byte) {
 // takeHex takes a CRL or certificate in ASCII hex, the form in which a PCCS
 // answers. Text that is not hex of DER is nothing known.
 func (p *parts) takeHex(text []byte) {
-	der, err := hex.DecodeString(strings.TrimPrefix(withoutBlanks(string(text)), "0x"))
-	if err == nil && looksLikeDER(der) {
-		p.takeDER(der)
+	data, err := hex.DecodeString(strings.TrimPrefix(withoutBlanks(string(text)), "0x"))
+	switch {
+	case err != nil:
+	case looksLikeDER(data):
+		p.takeDER(data)
+	case openenclave.IsEndorsements(data):
+		p.takeOpenEnclave(data)
 	}
 }
 

@@ -223,7 +223,20 @@ func vouched(leaf *x509.Certificate, chain []*x509.Certificate, roots []rats.Tru
 			return nil, err
 		}
 	}
-	return r, r.issued(leaf)
+	return r, damaged(leaf, r.issued(leaf))
+}
+
+// damaged says more of a failure where a certificate is Intel's own but for its
+// signature, as in copies that circulate.
+func damaged(leaf *x509.Certificate, err error) error {
+	if err == nil {
+		return nil
+	}
+	if own, failed := x509.ParseCertificate(SigningCertificate()); failed == nil && bytes.Equal(own.RawTBSCertificate, leaf.RawTBSCertificate) {
+		e := rats.AsError(err)
+		return rats.Errorf(e.Kind, "%s: a damaged copy of Intel's, which is taken whole where none comes along", e.Detail)
+	}
+	return err
 }
 
 // told judges what a genuine report says, and when.

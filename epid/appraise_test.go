@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"slices"
 	"testing"
 	"time"
@@ -122,6 +123,7 @@ func TestEveryFormOfAReportSaysTheSame(t *testing.T) {
 	forms := map[string][]byte{
 		"JSON":                     l.envelope(),
 		"a certificate":            l.comment(),
+		"a certificate in PEM":     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.comment()}),
 		"a certificate of its own": name(false),
 		"the same, misspelt":       name(true),
 	}

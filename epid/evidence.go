@@ -37,16 +37,31 @@ func Is(b []byte) bool {
 	if isABI(b) {
 		return true
 	}
-	text := bytes.TrimSpace(b)
-	return len(text) > 0 && (text[0] == '{' || text[0] == tagSequence) && bytes.Contains(b, []byte(mark))
+	text := bytes.TrimSpace(carrierOf(b))
+	return len(text) > 0 && (text[0] == '{' || text[0] == tagSequence) && bytes.Contains(text, []byte(mark))
 }
+
+// carrierOf returns the first certificate of PEM, and anything else as it is.
+func carrierOf(b []byte) []byte {
+	if !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte(pemBegin)) {
+		return b
+	}
+	if block, _ := pem.Decode(b); block != nil {
+		return block.Bytes
+	}
+	return b
+}
+
+// pemBegin is how a certificate in PEM begins.
+const pemBegin = "-----BEGIN CERTIFICATE-----"
 
 // Parse reads a report in any of its forms:
 //
 //   - JSON of the members report (the signed body as a string), signature
 //     (base64) and certificate (PEM, which may be URL-encoded as in the header
 //     of the service's answer; absent for Intel's own);
-//   - a certificate (DER) with the report in an extension: see [Evidence];
+//   - a certificate (DER, or the first of PEM) with the report in an extension:
+//     see [Evidence];
 //   - the ABI encoding of (bytes report, bytes signature), where the report is
 //     the body, or the ABI encoding of its members' values;
 //   - the body alone, which nobody can verify.
@@ -56,6 +71,7 @@ func Parse(b []byte) (*Evidence, error) {
 	if len(b) > maxInput {
 		return nil, malformed("a report of %d bytes is over %d", len(b), maxInput)
 	}
+	b = carrierOf(b)
 	ev := &Evidence{}
 	var err error
 	switch text := bytes.TrimSpace(b); {

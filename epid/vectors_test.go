@@ -176,6 +176,9 @@ func TestOnlyIntelsOwnCertificateVouches(t *testing.T) {
 			if got := kindOf(a); got != tt.want {
 				t.Errorf("%v, want %q", a.Err, tt.want)
 			}
+			if tt.name == "damaged" && !strings.Contains(a.Err.Detail, "a damaged copy of Intel's") {
+				t.Errorf("%v", a.Err)
+			}
 		})
 	}
 }

@@ -5,6 +5,8 @@ package openenclave
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -70,7 +72,7 @@ func ParseClaims(b []byte) ([]Claim, error) {
 		c, rest, err := readClaim(b)
 		switch {
 		case err != nil:
-			return nil, badClaims("claim %d: %w", i+1, err)
+			return nil, badClaims("claim %d: %s", i+1, err)
 		case seen[c.Name]:
 			return nil, badClaims("claim %d: %q stands twice", i+1, c.Name)
 		}
@@ -85,17 +87,17 @@ func ParseClaims(b []byte) ([]Claim, error) {
 
 func readClaim(b []byte) (c Claim, rest []byte, err error) {
 	if len(b) < claimSize {
-		return c, nil, badClaims("%d bytes where its lengths should be", len(b))
+		return c, nil, fmt.Errorf("%d bytes where its lengths should be", len(b))
 	}
 	name, value := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 	b = b[claimSize:]
 	if name > uint64(len(b)) || value > uint64(len(b))-name {
-		return c, nil, badClaims("a name of %d bytes and a value of %d, where %d are left", name, value, len(b))
+		return c, nil, fmt.Errorf("a name of %d bytes and a value of %d, where %d are left", name, value, len(b))
 	}
 	text, ended := bytes.CutSuffix(b[:name], []byte{0})
 	c = Claim{Name: string(text), Value: b[name : name+value : name+value]}
 	if !ended || !isName(c.Name) {
-		return c, nil, badClaims("the name is no text, or does not end in a zero byte")
+		return c, nil, errors.New("the name is no text, or does not end in a zero byte")
 	}
 	return c, b[name+value:], nil
 }
