@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -208,6 +209,9 @@ func outward(ctx huma.Context, _ string, body any) (any, error) {
 			unplace(v)
 		}
 		p = problemOfModel(v)
+		if strings.HasPrefix(ctx.Operation().Path, azurePrefix) {
+			p.speakAzure()
+		}
 	case *problem:
 		p = v
 	default:

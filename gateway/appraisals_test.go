@@ -3,6 +3,7 @@
 package gateway_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -52,6 +53,7 @@ func TestAnAppraisalFollowsThePolicyAndRecordsNothing(t *testing.T) {
 		kind   rats.Kind
 	}{
 		{"up to date", up, "", rats.None},
+		{"up to date, in hex with a comment", []byte("# of today\n" + hex.EncodeToString(up) + "\n"), "", rats.None},
 		{"up to date, the empty policy", up, "{}", rats.None},
 		{"out of date", old, "", rats.TCBRejected},
 		{"out of date is accepted", old, `{"accept_tcb":["OutOfDate"]}`, rats.DebugForbidden},

@@ -83,6 +83,16 @@ type azureMembers struct {
 	DataType *string `json:"dataType,omitempty" nullable:"true" enum:"Binary,JSON" doc:"JSON comes back as x-ms-runtime, anything else as x-ms-sgx-ehd"`
 }
 
+// azureRead is a read of that service, whose clients name a version everywhere.
+type azureRead struct {
+	origin
+	Version string `query:"api-version" doc:"taken and passed over"`
+}
+
+// isPreview reports whether a name is one of the bodies that the service took in
+// its preview of 2018, as its oldest samples post them.
+func isPreview(name string) bool { return name == "Quote" || name == "EnclaveHeldData" }
+
 // isAzure reports whether a name of JSON is one of theirs that has capitals, which
 // none of ours has.
 func isAzure(name string) bool {
@@ -150,6 +160,11 @@ func azure[I, O any](op huma.Operation, handle func(context.Context, *I) (*O, er
 // and the one status that it has for evidence that it refuses.
 func azureProblem(err error) error {
 	p := problemOf(err)
+	p.speakAzure()
+	return p
+}
+
+func (p *problem) speakAzure() {
 	code := "AttestationFailed"
 	switch p.Kind {
 	case rats.Malformed, rats.Unsupported:
@@ -165,7 +180,6 @@ func azureProblem(err error) error {
 		p.Status = http.StatusBadRequest
 	}
 	p.Azure = &azureFault{Code: code, Message: strings.TrimSpace(p.Kind.String() + ": " + p.Detail)}
-	return p
 }
 
 // azureFault is the error of the other service.
@@ -308,7 +322,7 @@ func (g *Gateway) issuer(reached string) string {
 	return reached
 }
 
-func (g *Gateway) azureKeys(ctx context.Context, _ *nothing) (*azureKeysOutput, error) {
+func (g *Gateway) azureKeys(ctx context.Context, _ *azureRead) (*azureKeysOutput, error) {
 	out := &azureKeysOutput{CacheControl: keysMaxAge}
 	out.Body.Keys = []maa.SigningKey{}
 	if g.cfg.MAA == nil {
@@ -322,7 +336,7 @@ func (g *Gateway) azureKeys(ctx context.Context, _ *nothing) (*azureKeysOutput, 
 	return out, nil
 }
 
-func (g *Gateway) azureConfiguration(_ context.Context, in *struct{ origin }) (*azureConfigurationOutput, error) {
+func (g *Gateway) azureConfiguration(_ context.Context, in *azureRead) (*azureConfigurationOutput, error) {
 	out := &azureConfigurationOutput{CacheControl: keysMaxAge}
 	out.Body.Issuer = g.issuer(in.url)
 	out.Body.Keys = out.Body.Issuer + azureKeysPath

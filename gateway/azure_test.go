@@ -79,7 +79,7 @@ func azureClaims(t testing.TB, h *house, token string) jwt.MapClaims {
 		Algs   []string `json:"id_token_signing_alg_values_supported"`
 		Claims []string `json:"claims_supported"`
 		Types  []string `json:"response_types_supported"`
-	}](t, h.get(t, "/.well-known/openid-configuration").body)
+	}](t, h.get(t, "/.well-known/openid-configuration?api-version=2025-06-01").body)
 	if conf.Issuer != h.url || conf.Keys != h.url+"/certs" || !slices.Equal(conf.Algs, []string{"RS256"}) {
 		t.Fatalf("%+v", conf)
 	}
@@ -209,6 +209,9 @@ func TestWhatAzuresPathsRefuseSaysSoInTheirWayToo(t *testing.T) {
 		"no JSON":             {"SgxEnclave", `{"quote":"` + url(raw) + `","runtimeData":{"data":"AAAA","dataType":"JSON"}}`, rats.Malformed, "InvalidParameter"},
 		"a policy":            {"SgxEnclave", `{"quote":"` + url(raw) + `","draftPolicyForAttestation":"version= 1.0;"}`, rats.Unsupported, "InvalidParameter"},
 		"init time data":      {"SgxEnclave", `{"quote":"` + url(raw) + `","initTimeData":{"data":"AAAA"}}`, rats.Unsupported, "InvalidParameter"},
+		"no quote":            {"SgxEnclave", `{"report":"` + url(raw) + `"}`, rats.Malformed, "InvalidParameter"},
+		"the preview's body":  {"OpenEnclave", `{"Quote":"` + url(raw) + `","EnclaveHeldData":""}`, rats.Malformed, "InvalidParameter"},
+		"no JSON at all":      {"OpenEnclave", `quote`, rats.Malformed, "InvalidParameter"},
 		"revoked": {
 			"SgxEnclave", `{"quote":"` + url(madeBy(t, simtee.Enclave{TCB: rats.TCBRevoked})) + `"}`, rats.Revoked, "AttestationFailed",
 		},
@@ -224,6 +227,9 @@ func TestWhatAzuresPathsRefuseSaysSoInTheirWayToo(t *testing.T) {
 		if got.status != http.StatusBadRequest || p.Kind != c.kind || p.Error.Code != c.code || !strings.HasPrefix(p.Error.Message, c.kind.String()) {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
+	}
+	if got := h.post(t, "/attest/OpenEnclave", "", `{"Quote":"AA","EnclaveHeldData":"AA"}`); !strings.Contains(string(got.body), "preview of 2018") {
+		t.Errorf("the preview's body: %s", got.body)
 	}
 	if got := open(t, "dev", nil).post(t, "/attest/SgxEnclave", "", `{"quote":"`+url(raw)+`"}`); got.status != http.StatusBadRequest {
 		t.Errorf("a node without a key: %d %s", got.status, got.body)

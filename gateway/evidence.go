@@ -14,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -130,7 +131,7 @@ func (g *Gateway) postEvidence(ctx context.Context, in *evidenceInput) (*evidenc
 func (b *evidenceBody) submission() (record.Submission, error) {
 	var s record.Submission
 	var err error
-	if s.Evidence, err = decodeBase64("evidence", b.Evidence); err != nil {
+	if s.Evidence, err = decodeEvidence(b.Evidence); err != nil {
 		return s, err
 	}
 	if len(s.Evidence) == 0 {
@@ -164,6 +165,16 @@ func value(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// decodeEvidence reads the bytes of evidence: whatever was in the caller's file,
+// which may be text itself.
+func decodeEvidence(text string) ([]byte, error) {
+	b, err := decodeBase64("evidence", text)
+	if err != nil {
+		return nil, err
+	}
+	return attesteer.Decode(b)
 }
 
 func decodeBase64(name, text string) ([]byte, error) {

@@ -72,10 +72,13 @@ func (st Statement) claims() (map[string]any, error) {
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, err
 	}
-	until := st.At.Add(Lifetime)
-	if r.ValidUntil != nil && r.ValidUntil.Before(until) {
-		until = *r.ValidUntil
+	// A ledger's clock may be set to another time than the reader's: what counts is
+	// for how long the result holds, not until when.
+	lifetime := Lifetime
+	if r.ValidUntil != nil {
+		lifetime = min(lifetime, r.ValidUntil.Sub(r.VerifiedAt))
 	}
+	until := st.At.Add(lifetime)
 	debug, collateral := r.BuildMode == rats.Debug, st.collateral()
 	hash := sha256.Sum256([]byte(encode([]byte(policy))))
 	out := map[string]any{
