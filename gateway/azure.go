@@ -165,7 +165,7 @@ func azureProblem(err error) error {
 }
 
 func (p *problem) speakAzure() {
-	code := "AttestationFailed"
+	var code string
 	switch p.Kind {
 	case rats.Malformed, rats.Unsupported:
 		code = "InvalidParameter"
@@ -175,6 +175,8 @@ func (p *problem) speakAzure() {
 		code = "TooManyRequests"
 	case rats.Internal, rats.EndorsementUnavailable, rats.EndorsementExpired:
 		code = "ServiceUnavailable"
+	default:
+		code = "AttestationFailed"
 	}
 	if p.Status == http.StatusUnprocessableEntity {
 		p.Status = http.StatusBadRequest

@@ -124,6 +124,7 @@ func (st Statement) collateral() Collateral {
 			out.QEIDHash = e.SHA256.String()
 		case rats.RootCACRL:
 			out.QEIDCRLHash, out.TCBInfoCRLHash = e.SHA256.String(), e.SHA256.String()
+		default: // a token names no more
 		}
 	}
 	return out
