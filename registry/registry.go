@@ -108,8 +108,8 @@ func (r *Registry) load() error {
 		return err
 	}
 	r.state = st
-	r.versions.add(st, nil)
-	return nil
+	r.versions, err = recall(r.store, st)
+	return err
 }
 
 // stored reads the state of a store.
@@ -228,7 +228,11 @@ func (r *Registry) Commit() error {
 	defer r.bell.ring() // once all is unlocked
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.store.Write(r.staged.writes); err != nil {
+	beside, err := r.versions.remember(r.staged)
+	if err != nil {
+		return err
+	}
+	if err := r.store.Write(append(r.staged.writes, beside...)); err != nil {
 		return storeError(err)
 	}
 	r.state = r.staged.state

@@ -28,7 +28,7 @@ type Write struct{ Key, Value []byte }
 
 // Kinds of keys in the store, by their first byte. Each is either a part of the
 // state (see [Parts]), or derived from one when a state is restored (see indexes
-// and [Restoration]).
+// and [Restoration]), or this node's alone.
 const (
 	spaceMap         = 'm' // map key → value: what the Merkle map commits to
 	spaceEvidence    = 'd' // SHA-256 → evidence
@@ -41,6 +41,7 @@ const (
 	spaceDeadline    = 'z' // deadline ‖ record id → one byte
 	spaceMeta        = 'M' // where the store stands
 	spacePruned      = 'P' // the first event whose evidence was not looked at; this node's alone
+	spaceRecent      = 'R' // height → CBOR of what its block replaced; this node's alone
 )
 
 func metaKey() []byte                    { return []byte{spaceMeta} }

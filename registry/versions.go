@@ -36,17 +36,30 @@ type versions struct {
 }
 
 func (v *versions) add(st *state, undo map[string][]byte) {
-	n := version{height: st.Height, tree: st.tree, logRoot: st.logRoot, logSize: st.Past.Size, undo: undo}
+	n := version{height: st.Height, tree: st.tree, logRoot: st.logRoot, logSize: st.Past.Size, undo: undo, bytes: undoBytes(undo)}
+	drop := v.surplus(n.bytes)
+	for _, old := range v.list[:drop] {
+		v.bytes -= old.bytes
+	}
+	v.list, v.bytes = append(slices.Delete(v.list, 0, drop), n), v.bytes+n.bytes
+}
+
+// surplus returns how many of the oldest go when one comes that replaced so many
+// bytes.
+func (v *versions) surplus(added int) int {
+	drop, held := 0, v.bytes+added
+	for n := len(v.list) + 1; n-drop > minVersions && (n-drop > maxVersions || held > maxUndoBytes); drop++ {
+		held -= v.list[drop].bytes
+	}
+	return drop
+}
+
+func undoBytes(undo map[string][]byte) int {
+	n := 0
 	for k, old := range undo {
-		n.bytes += len(k) + len(old)
+		n += len(k) + len(old)
 	}
-	v.list, v.bytes = append(v.list, n), v.bytes+n.bytes
-	drop := 0
-	for len(v.list)-drop > minVersions && (len(v.list)-drop > maxVersions || v.bytes > maxUndoBytes) {
-		v.bytes -= v.list[drop].bytes
-		drop++
-	}
-	v.list = slices.Delete(v.list, 0, drop)
+	return n
 }
 
 // StateProof proves entries of the map at one height.
