@@ -120,7 +120,7 @@ func demand(t *testing.T, c *qcnl.Config, level qcnl.Level, line int, text strin
 	t.Errorf("no %s on line %d that says %q among %+v", level, line, text, c.Findings)
 }
 
-func TestASlipInJSONLeavesTheDefaultsAndSaysWhereItIs(t *testing.T) {
+func TestQuirk4ASlipInJSONLeavesTheDefaultsAndSaysWhereItIs(t *testing.T) {
 	const url = `"pccs_url": "https://pccs.example/sgx/certification/v4/"`
 	for text, want := range map[string]string{
 		"{\n " + url + ",\n}":                            "line 3, column 1: a comma before the closing brace",

@@ -32,7 +32,7 @@ func TestAFileThatIsWrittenIsReadBackWhole(t *testing.T) {
 
 // The members and their types are those that Intel's PCCS demands by its schema
 // for PUT platformcollateral, versions 4 and 3.
-func TestAFileHasTheShapeThatIntelsServiceTakes(t *testing.T) {
+func TestQuirk15AFileHasTheShapeThatIntelsServiceTakes(t *testing.T) {
 	for version, want := range map[int]map[string]string{
 		4: {
 			"platforms": "array", "collaterals.version": "number", "collaterals.pck_certs": "array",
