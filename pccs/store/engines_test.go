@@ -98,7 +98,10 @@ func suite() map[string]func(*testing.T, *bench) {
 
 func conform(t *testing.T, b *bench) {
 	for name, test := range suite() {
-		t.Run(name, func(t *testing.T) { test(t, b) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting for a disk
+			test(t, b)
+		})
 	}
 }
 

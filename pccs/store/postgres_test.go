@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -98,13 +99,12 @@ func postgresWithTablesOfOthers(t *testing.T, b *bench) {
 // onPostgres starts a server of the test's own.
 func onPostgres(t testing.TB) *bench {
 	server := startPostgres(t)
-	count := 0
+	var count atomic.Int64
 	return &bench{
 		name: "postgresql",
 		// A schema each, which is as good as a database and faster made.
 		fresh: func(t testing.TB) string {
-			count++
-			name := fmt.Sprintf("store_%d", count)
+			name := fmt.Sprintf("store_%d", count.Add(1))
 			if _, err := server.ExecContext(t.Context(), `CREATE SCHEMA `+name); err != nil {
 				t.Fatal(err)
 			}
