@@ -56,6 +56,7 @@ func marshalled(t testing.TB, c *clienttool.Collateral) []byte {
 }
 
 func TestACacheOnTheOtherSideOfAnAirGapAnswersAsTheFirst(t *testing.T) {
+	t.Parallel()
 	first := stocked(t)
 	c, left := collect(t, first, pccs.CollectOptions{})
 	if len(left) != 0 || len(c.PCKCerts) != 2 || len(c.Platforms) != 2 {
@@ -103,6 +104,7 @@ func TestACacheOnTheOtherSideOfAnAirGapAnswersAsTheFirst(t *testing.T) {
 // SGX, whose chains end in two texts of the root, or whose first certificate of
 // a platform is none.
 func TestWhatIntelsServiceWouldRefuseIsLeftOutOfAFile(t *testing.T) {
+	t.Parallel()
 	l := stocked(t)
 	for _, tee := range []rats.TEE{rats.SGX} {
 		a := artefact(t, l, tcbKey(tee, store.Standard))
@@ -156,6 +158,7 @@ func inDER(chain []byte) (out [][]byte) {
 }
 
 func TestWhatAFileHasNoPlaceForIsSaid(t *testing.T) {
+	t.Parallel()
 	l := stocked(t)
 	if err := l.pcs.Set(recovering(t)...); err != nil {
 		t.Fatal(err)
@@ -191,6 +194,7 @@ func TestWhatAFileHasNoPlaceForIsSaid(t *testing.T) {
 }
 
 func TestACertificateWhoseLevelWasNotToldGetsOneThatIntelsServiceTakes(t *testing.T) {
+	t.Parallel()
 	l := stocked(t)
 	id := store.PlatformID{QEID: qeid(1), PCEID: "0000"}
 	certs, err := l.store.PCKCerts(t.Context(), id)
@@ -214,6 +218,7 @@ func TestACertificateWhoseLevelWasNotToldGetsOneThatIntelsServiceTakes(t *testin
 }
 
 func TestAFolderKeepsWhichEvaluationIsWhich(t *testing.T) {
+	t.Parallel()
 	l := stocked(t)
 	if err := l.pcs.Set(recovering(t)...); err != nil {
 		t.Fatal(err)
@@ -322,6 +327,7 @@ func TestEachFMSPCOfAFolderGetsAStandardEvaluation(t *testing.T) {
 }
 
 func TestAnImportTakesThoseOffTheQueueWhoseCertificatesItBrought(t *testing.T) {
+	t.Parallel()
 	c, _ := collect(t, stocked(t), pccs.CollectOptions{})
 	l := newLab(t, setup{mode: pccs.Offline})
 	below := registration(1)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestEveryKindIsFetchedOnceAndServedAsItWasSigned(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.pcs.SetFMSPCs([]byte(`[{"fmspc":"00A51E000000","platform":"E5"}]`))
 	want := make(map[string][]byte)

@@ -68,6 +68,7 @@ func patience(fault string) time.Duration {
 }
 
 func TestNothingIsKeptOfAnAnswerThatIsNoAnswer(t *testing.T) {
+	t.Parallel()
 	for name, c := range upstreamFaults(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
@@ -90,6 +91,7 @@ func TestNothingIsKeptOfAnAnswerThatIsNoAnswer(t *testing.T) {
 }
 
 func TestNothingIsKeptOfPCKCertificatesThatAreNone(t *testing.T) {
+	t.Parallel()
 	for name, c := range upstreamFaults(t) {
 		if strings.Contains(name, "forged") {
 			continue // see TestPCKCertificatesThatDoNotFitAreRefused
@@ -114,6 +116,7 @@ func TestNothingIsKeptOfPCKCertificatesThatAreNone(t *testing.T) {
 }
 
 func TestTheUpstreamsOwnReasonIsInTheLog(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	r := registration(1)
 	r.Manifest = []byte{1, 2, 3}
@@ -135,6 +138,7 @@ func TestTheUpstreamsOwnReasonIsInTheLog(t *testing.T) {
 }
 
 func TestAnUpstreamWhoseTLSCertificateIsNotTrustedGivesNothing(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	server := httptest.NewUnstartedServer(l.pcs)
 	server.Config.ErrorLog = quiet()
@@ -156,6 +160,7 @@ func TestAnUpstreamWhoseTLSCertificateIsNotTrustedGivesNothing(t *testing.T) {
 }
 
 func TestAnUpstreamWhoseTLSCertificateHasExpiredGivesNothing(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -193,6 +198,7 @@ func TestAnUpstreamWhoseTLSCertificateHasExpiredGivesNothing(t *testing.T) {
 }
 
 func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
+	t.Parallel()
 	instead := func(path, query string) pcstest.Fault {
 		return func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -231,6 +237,7 @@ func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
 }
 
 func TestANewListOfTheRootsSaysWhatItLeavesWithoutAVoucher(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.must(t, tcbKey(rats.SGX, ""))
 	l.clock.advance(24 * time.Hour)
@@ -243,6 +250,7 @@ func TestANewListOfTheRootsSaysWhatItLeavesWithoutAVoucher(t *testing.T) {
 }
 
 func TestAllWhoWantOneThingWaitForOneCall(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.must(t, rootKey())
 	l.pcs.Install(machine(t, 1, simtee.Faults{}))
@@ -275,6 +283,7 @@ func TestAllWhoWantOneThingWaitForOneCall(t *testing.T) {
 }
 
 func TestUpstreamsAreAskedInTheirOrderUntilOneGives(t *testing.T) {
+	t.Parallel()
 	down := newLab(t, setup{})
 	down.pcs.Break("", pcstest.Status(500))
 	without := newLab(t, setup{})
@@ -313,6 +322,7 @@ func TestUpstreamsAreAskedInTheirOrderUntilOneGives(t *testing.T) {
 }
 
 func TestAnUpstreamThatIsDownIsLeftAloneForAWhile(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.pcs.Break("", pcstest.Status(500))
 	for range 5 {
@@ -333,6 +343,7 @@ func TestAnUpstreamThatIsDownIsLeftAloneForAWhile(t *testing.T) {
 }
 
 func TestAnEvaluationThatIsRetiredIsGone(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.pcs.Retire(17)
 	_, err := l.Artefact(t.Context(), tcbKey(rats.SGX, "17"))
@@ -342,6 +353,7 @@ func TestAnEvaluationThatIsRetiredIsGone(t *testing.T) {
 }
 
 func TestAnEvaluationByNumberIsTheOneThatIsThereByName(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	standard := l.must(t, tcbKey(rats.SGX, "standard"))
 	before := len(l.pcs.Calls(""))
@@ -354,6 +366,7 @@ func TestAnEvaluationByNumberIsTheOneThatIsThereByName(t *testing.T) {
 }
 
 func TestTheKeyIsSentOnlyWhereThereIsOne(t *testing.T) {
+	t.Parallel()
 	for name, key := range map[string]string{"none": "", "one": "0123456789abcdef"} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, setup{apiKey: key})
@@ -401,6 +414,7 @@ func TestUpstreamsHaveTheirBasesRead(t *testing.T) {
 }
 
 func TestARootsListThatCannotBeHadKeepsEverythingElseOut(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.pcs.Break("IntelSGXRootCA", pcstest.Status(404))
 	_, err := l.Artefact(t.Context(), tcbKey(rats.SGX, ""))
@@ -413,6 +427,7 @@ func TestARootsListThatCannotBeHadKeepsEverythingElseOut(t *testing.T) {
 }
 
 func TestWhatARevokedCertificateVouchesForIsRefused(t *testing.T) {
+	t.Parallel()
 	pki := newPKI(t, simtee.Faults{})
 	for role, key := range map[simtee.Role]store.Key{
 		simtee.TCBSigning: tcbKey(rats.SGX, ""), simtee.PCKCA: pckKey("platform"),

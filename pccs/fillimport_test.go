@@ -83,6 +83,7 @@ func nameOfTCB(t testing.TB, e rats.Endorsement) string {
 }
 
 func TestAnImportFillsAServiceThatNeverAsks(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	c := file(t, simtee.Faults{}, start())
 	report, err := l.PutCollateral(t.Context(), c, "import:a.json")
@@ -109,6 +110,7 @@ func TestAnImportFillsAServiceThatNeverAsks(t *testing.T) {
 }
 
 func TestAnImportThatWasFormattedAnewIsTakenAsItWasSigned(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	c := file(t, simtee.Faults{}, start())
 	signed := []byte(c.TCBInfos[0].SGX)
@@ -126,6 +128,7 @@ func TestAnImportThatWasFormattedAnewIsTakenAsItWasSigned(t *testing.T) {
 }
 
 func TestAStaleImportIsTakenAndMarkedAndAnOlderOneChangesNothing(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	l.clock.advance(90 * 24 * time.Hour)
 	report, err := l.PutCollateral(t.Context(), file(t, simtee.Faults{}, start().Add(24*time.Hour)), "")
@@ -146,6 +149,7 @@ func TestAStaleImportIsTakenAndMarkedAndAnOlderOneChangesNothing(t *testing.T) {
 }
 
 func TestWhatIsForgedInAnImportIsRefusedAndNamed(t *testing.T) {
+	t.Parallel()
 	flip := func(b []byte) []byte { b = bytes.Clone(b); b[len(b)/2] ^= 1; return b }
 	digit := func(b []byte) []byte {
 		return bytes.Replace(b, []byte(`"tcbEvaluationDataNumber":20`), []byte(`"tcbEvaluationDataNumber":21`), 1)
@@ -192,6 +196,7 @@ func TestWhatIsForgedInAnImportIsRefusedAndNamed(t *testing.T) {
 }
 
 func TestAnImportOfTwoRootsIsRefusedAsAWhole(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	c := file(t, simtee.Faults{}, start())
 	c.Chains.TCBInfo = append(pemChain(mustPEM(t, c.Chains.TCBInfo)), intelRoot(t)...)
@@ -217,6 +222,7 @@ func intelRoot(t testing.TB) []byte {
 }
 
 func TestAnImportUnderARootThatIsNotPinnedIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := collateral(t)
 	l := newLab(t, setup{mode: pccs.Offline}) // the simulated root alone
 	report, err := l.PutCollateral(t.Context(), realFile(t, dir, "tdx_quote_collateral.json"), "")
@@ -227,6 +233,7 @@ func TestAnImportUnderARootThatIsNotPinnedIsRefused(t *testing.T) {
 }
 
 func TestPCKCertificatesWithoutTCBInfoAreABadRequest(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	c := file(t, simtee.Faults{}, start())
 	c.TCBInfos = nil
@@ -238,6 +245,7 @@ func TestPCKCertificatesWithoutTCBInfoAreABadRequest(t *testing.T) {
 }
 
 func TestAnImportIsHeldAgainstItsOwnRevocationLists(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	c := file(t, simtee.Faults{RevokedPlatforms: []uint32{1}}, start())
 	report, err := l.PutCollateral(t.Context(), c, "")
@@ -334,6 +342,7 @@ func TestRealCollateralIsTakenByteForByteAndMarkedAsStale(t *testing.T) {
 }
 
 func TestABatchOfAnotherServiceIsVerifiedToo(t *testing.T) {
+	t.Parallel()
 	filler := filled(t, setup{})
 	artefacts, err := filler.store.ArtefactsWithBodies(t.Context())
 	if err != nil {
@@ -374,6 +383,7 @@ func TestABatchOfAnotherServiceIsVerifiedToo(t *testing.T) {
 }
 
 func TestWhatWasMadeForVersion3IsServedByVersion3Alone(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	c := file(t, simtee.Faults{TCBInfo: func(i *simtee.TCBInfo) {
 		if i.ID == "SGX" {

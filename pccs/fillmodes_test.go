@@ -29,6 +29,7 @@ func (l *lab) queued(t testing.TB) (waiting, without int) {
 
 // TestModes is the table of what each mode does, a cell in each name.
 func TestModes(t *testing.T) {
+	t.Parallel()
 	cells := []struct {
 		name   string
 		mode   pccs.Mode
@@ -200,6 +201,7 @@ func TestModes(t *testing.T) {
 }
 
 func TestAKnownPlatformHasItsCertificateSelectedWithoutAnUpstreamInEveryMode(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []pccs.Mode{pccs.Lazy, pccs.Req, pccs.Offline} {
 		t.Run(string(mode), func(t *testing.T) {
 			filler := newLab(t, setup{})

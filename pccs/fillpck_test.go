@@ -19,6 +19,7 @@ import (
 )
 
 func TestPCKCertificatesThatDoNotFitAreRefused(t *testing.T) {
+	t.Parallel()
 	other := machine(t, 2, simtee.Faults{})
 	processor := machine(t, 1, simtee.Faults{ProcessorCA: true})
 	elsewhere := machine(t, 1, simtee.Faults{Extension: func(e *dcap.PCKExtension) { e.FMSPC[0] = 9 }})
@@ -90,6 +91,7 @@ func TestPCKCertificatesThatDoNotFitAreRefused(t *testing.T) {
 }
 
 func TestWhatIsServedIsWhatTheVendorIssued(t *testing.T) {
+	t.Parallel()
 	for name, f := range map[string]simtee.Faults{"platform": {}, "processor": {ProcessorCA: true}} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, setup{faults: f})
@@ -116,6 +118,7 @@ func TestWhatIsServedIsWhatTheVendorIssued(t *testing.T) {
 }
 
 func TestARevokedPCKCertificateIsNotServed(t *testing.T) {
+	t.Parallel()
 	f := simtee.Faults{RevokedPlatforms: []uint32{1}}
 	l := newLab(t, setup{faults: f})
 	l.pcs.Install(machine(t, 1, f))
@@ -131,6 +134,7 @@ func TestARevokedPCKCertificateIsNotServed(t *testing.T) {
 }
 
 func TestTCBsWithoutCertificateAreQueuedInREQAndBreakNothing(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []pccs.Mode{pccs.Lazy, pccs.Req} {
 		for _, old := range []bool{false, true} {
 			l := newLab(t, setup{mode: mode})
@@ -163,6 +167,7 @@ func TestTCBsWithoutCertificateAreQueuedInREQAndBreakNothing(t *testing.T) {
 }
 
 func TestAPlatformWithoutAnyCertificateIsNotKept(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Req})
 	m := machine(t, 1, simtee.Faults{})
 	m.Missing = []dcap.PCKExtension{{PCESVN: 13}}
@@ -187,6 +192,7 @@ func TestAPlatformWithoutAnyCertificateIsNotKept(t *testing.T) {
 }
 
 func TestAManifestAsksForThePlatformByItself(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Req})
 	m := machine(t, 1, simtee.Faults{})
 	l.pcs.Install(m)
@@ -231,6 +237,7 @@ func TestAManifestAsksForThePlatformByItself(t *testing.T) {
 }
 
 func TestARegistrationLacksNothing(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	for name, edit := range map[string]func(*pccs.Registration){
 		"no QE id":               func(r *pccs.Registration) { r.QEID = "" },
@@ -256,6 +263,7 @@ func TestARegistrationLacksNothing(t *testing.T) {
 }
 
 func TestNobodyTakesAnothersPlaceByItsQEID(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.pcs.Install(machine(t, 1, simtee.Faults{}))
 	l.pcs.Install(machine(t, 2, simtee.Faults{}))
@@ -272,6 +280,7 @@ func TestNobodyTakesAnothersPlaceByItsQEID(t *testing.T) {
 }
 
 func TestRawTCBsThatAnyoneMayAskForDoNotFillTheStore(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.pcs.Install(machine(t, 1, simtee.Faults{}))
 	for i := range 100 {
@@ -288,6 +297,7 @@ func TestRawTCBsThatAnyoneMayAskForDoNotFillTheStore(t *testing.T) {
 }
 
 func TestAnotherPCCSGivesCertificatesOneTCBAtATime(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{pccs: true})
 	m := machine(t, 1, simtee.Faults{})
 	l.pcs.Install(m)
@@ -320,6 +330,7 @@ func TestAnotherPCCSGivesCertificatesOneTCBAtATime(t *testing.T) {
 }
 
 func TestTheCachedPlatformsAreListedByFMSPC(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.pcs.Install(machine(t, 1, simtee.Faults{}))
 	for _, cpusvn := range []string{rawBest, rawMore} {

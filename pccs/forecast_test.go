@@ -39,6 +39,7 @@ func recovering(t testing.TB) []rats.Endorsement {
 }
 
 func TestAForecastSaysWhatTheNextRecoveryDoesToEachPlatform(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	if err := l.pcs.Set(recovering(t)...); err != nil {
 		t.Fatal(err)
@@ -120,6 +121,7 @@ func wantEvaluations(t *testing.T, one pccs.TEEForecast, numbers []uint32, statu
 }
 
 func TestAForecastSaysWhatItLacksAndWhatIsStale(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	if err := l.pcs.Set(recovering(t)...); err != nil {
 		t.Fatal(err)
@@ -147,6 +149,7 @@ func TestAForecastSaysWhatItLacksAndWhatIsStale(t *testing.T) {
 }
 
 func TestNothingIsFetchedForAForecastInModeOffline(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	wantStatus(t, l.FetchForecast(t.Context()), 503)
 	if f := forecast(t, l); len(f.Platforms) != 0 || len(l.pcs.Calls("")) != 0 {

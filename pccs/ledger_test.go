@@ -167,6 +167,7 @@ func ledgerKeys() []store.Key {
 }
 
 func TestWhatACacheFetchedFillsAnotherThroughALedgerWhenTheVendorIsDown(t *testing.T) {
+	t.Parallel()
 	first := newLab(t, setup{})
 	ledger := newNode(first.clock.Now)
 	for _, k := range ledgerKeys() {
@@ -209,6 +210,7 @@ func TestWhatACacheFetchedFillsAnotherThroughALedgerWhenTheVendorIsDown(t *testi
 }
 
 func TestALedgerWhoseNodeLiesOrIsDownFillsNothing(t *testing.T) {
+	t.Parallel()
 	clock := &clock{now: start()}
 	for name, spoil := range map[string]func(*client.Endorsement){
 		"a flipped bit":     func(e *client.Endorsement) { e.Body = append([]byte{}, e.Body...); e.Body[len(e.Body)/2] ^= 1 },
@@ -242,6 +244,7 @@ func TestALedgerWhoseNodeLiesOrIsDownFillsNothing(t *testing.T) {
 }
 
 func TestOfSeveralEvaluationsOnALedgerTheOneThatWasStandardIsTaken(t *testing.T) {
+	t.Parallel()
 	clock := &clock{now: start()}
 	n := newNode(clock.Now, recovering(t)...)
 	number := func(a *store.Artefact) uint32 {
@@ -292,6 +295,7 @@ func tcbIssuers(t testing.TB) [][]byte {
 }
 
 func TestWhatALedgerDoesNotTakeNowIsPushedLaterAndWhatItRefusesNever(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	n := newNode(l.clock.Now)
 	n.fail(errors.New("connection refused"))

@@ -82,6 +82,7 @@ func TestOneFailureOfARefreshUndoesNothingElse(t *testing.T) {
 }
 
 func TestPCKCertificatesAreRefreshedByFMSPC(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	elsewhere := simtee.Faults{Extension: func(e *dcap.PCKExtension) { e.FMSPC = [6]byte{0, 0x90, 0x6e, 0xa1, 0, 0} }}
 	l.pcs.Install(machine(t, 1, simtee.Faults{}))
@@ -131,6 +132,7 @@ func TestPCKCertificatesAreRefreshedByFMSPC(t *testing.T) {
 }
 
 func TestARefreshSelectsAnewForEachRawTCB(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	m := machine(t, 1, simtee.Faults{})
 	best := m.Certs[0]
@@ -151,6 +153,7 @@ func TestARefreshSelectsAnewForEachRawTCB(t *testing.T) {
 }
 
 func TestAnUpstreamThatGoesBackIsNotFollowed(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.clock.advance(72 * time.Hour)
 	l.renew(t, simtee.Faults{})
@@ -204,6 +207,7 @@ func TestThingsAreRenewedBeforeTheyEndAndNotBeforeTime(t *testing.T) {
 }
 
 func TestReplicasOnOneStoreRenewOnce(t *testing.T) {
+	t.Parallel()
 	a := filled(t, setup{})
 	b := newLab(t, setup{dsn: a.dsn, upstreams: []pccs.Upstream{upstream(t, a.url, setup{})}})
 	for _, l := range []*lab{a, b} {
@@ -222,6 +226,7 @@ func TestReplicasOnOneStoreRenewOnce(t *testing.T) {
 }
 
 func TestWhileAnUpstreamIsDownPausesGrow(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{})
 	l.must(t, rootKey())
 	l.pcs.Break("", pcstest.Status(404))
@@ -274,6 +279,7 @@ func TestRunRenewsAndEndsWithItsContext(t *testing.T) {
 }
 
 func TestOfflineRunSaysWhatEndsAndFetchesNothing(t *testing.T) {
+	t.Parallel()
 	filler := filled(t, setup{})
 	l := newLab(t, setup{mode: pccs.Offline, dsn: filler.dsn})
 	l.clock.advance(31 * 24 * time.Hour)
@@ -291,6 +297,7 @@ func TestOfflineRunSaysWhatEndsAndFetchesNothing(t *testing.T) {
 }
 
 func TestWhatIsStaleIsServedAndMarkedOrRefused(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		mode   pccs.Mode

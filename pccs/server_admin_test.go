@@ -21,6 +21,7 @@ import (
 )
 
 func TestOnlyWhoHasTheTokenMayChangeOrListWhatIsKept(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t, mode(pccs.Offline))
 	for _, c := range []struct{ method, path, header, good string }{
 		{"POST", "platforms", "user-token", goodUser}, {"GET", "platforms", "admin-token", goodAdmin},
@@ -46,6 +47,7 @@ func TestOnlyWhoHasTheTokenMayChangeOrListWhatIsKept(t *testing.T) {
 }
 
 func TestWithoutATokenToCompareWithNobodyMay(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t, func(_ *pccs.Config, c *pccs.ServerConfig) { c.Admin, c.User = pccs.TokenHashes{}, pccs.TokenHashes{} })
 	for _, token := range []string{"", goodAdmin} {
 		s.want(s.call("GET", api+"platforms", map[string]string{"admin-token": token}, nil), http.StatusUnauthorized)
@@ -70,6 +72,7 @@ func TestAFileOfHashesIsTakenWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestPCKIDRetrievalToolRegistersAPlatformInEveryMode(t *testing.T) {
+	t.Parallel()
 	for _, m := range []pccs.Mode{pccs.Lazy, pccs.Req, pccs.Offline} {
 		t.Run(string(m), func(t *testing.T) {
 			s, platform := simulated(t, mode(m))
@@ -116,6 +119,7 @@ func queueOf(s *scene, source string) []map[string]any {
 }
 
 func TestTheQueueIsReadDestructivelyAsIntelsIsOrWithAcknowledgement(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t, mode(pccs.Offline))
 	ext := extensionOf(t, platform)
 	register := func(id string) {
@@ -159,6 +163,7 @@ func TestTheQueueIsReadDestructivelyAsIntelsIsOrWithAcknowledgement(t *testing.T
 }
 
 func TestKnownPlatformsAreListedByFMSPC(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	ext := extensionOf(t, platform)
 	if _, err := s.client(qcnltest.Conf{}).PCKCert(t.Context(), named(ext)); err != nil {
@@ -177,6 +182,7 @@ func TestKnownPlatformsAreListedByFMSPC(t *testing.T) {
 }
 
 func TestARegistrationThatIsWrongIsRefusedAndLeavesNothing(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t, mode(pccs.Offline))
 	good := qcnltest.PlatformBody(named(extensionOf(t, platform)), nil)
 	change := func(name, to string) string {
@@ -216,6 +222,7 @@ func TestARegistrationThatIsWrongIsRefusedAndLeavesNothing(t *testing.T) {
 }
 
 func TestRefreshSaysWhatFailedAndOfflineRefusesIt(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	s.want(s.get(readPaths(platform, t)[3]), http.StatusOK)
 	s.upstream.Break("", pcstest.Down())
@@ -239,6 +246,7 @@ func policyFor(class string) string {
 }
 
 func TestAppraisalPoliciesAreServedByFMSPC(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t, mode(pccs.Offline))
 	one, other := policyFor("3123ec35-8d38-4ea5-87a5-d6c48b567570"), policyFor("9eec018b-7481-4b1c-8e1a-9f7c0c8c777f")
 	s.want(s.get(api+"appraisalpolicy?fmspc=00606A000000"), http.StatusNotFound)
@@ -260,6 +268,7 @@ func TestAppraisalPoliciesAreServedByFMSPC(t *testing.T) {
 }
 
 func TestCollateralThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t, mode(pccs.Offline))
 	for _, body := range []string{"", "{}", "[]", `{"platforms":[],"collaterals":{}}`, "<html>"} {
 		r := s.want(s.admin(http.MethodPut, api+"platformcollateral", body), http.StatusBadRequest)
@@ -272,6 +281,7 @@ func TestCollateralThatIsNoneIsRefused(t *testing.T) {
 // TestAReplicaSeesWhatAnotherWrote: two services on one store, each with answers in
 // memory.
 func TestAReplicaSeesWhatAnotherWrote(t *testing.T) {
+	t.Parallel()
 	dsn := filepath.Join(t.TempDir(), "shared.sqlite")
 	share := func(c *pccs.Config, _ *pccs.ServerConfig) {
 		kept, err := store.Open(t.Context(), dsn)
@@ -310,6 +320,7 @@ func TestAReplicaSeesWhatAnotherWrote(t *testing.T) {
 }
 
 func TestHealthIsToldFromReadiness(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t)
 	s.want(s.get("/healthz"), http.StatusOK)
 	s.want(s.get("/readyz"), http.StatusOK)

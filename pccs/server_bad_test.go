@@ -25,6 +25,7 @@ import (
 const api = "/sgx/certification/v4/"
 
 func TestParametersOfTheWrongLengthOrCharactersAreRefused(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t, mode(pccs.Offline))
 	good, err := url.ParseQuery(strings.TrimPrefix(s.client(qcnltest.Conf{}).PCKQuery(named(extensionOf(t, platform))), "pckcert?"))
 	if err != nil {
@@ -76,6 +77,7 @@ func TestParametersOfTheWrongLengthOrCharactersAreRefused(t *testing.T) {
 }
 
 func TestOfAParameterThatIsGivenTwiceTheFirstCountsAndOthersArePassedOver(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	fmspc := extensionOf(t, platform).FMSPC
 	good := hex.EncodeToString(fmspc[:])
@@ -88,6 +90,7 @@ func TestOfAParameterThatIsGivenTwiceTheFirstCountsAndOthersArePassedOver(t *tes
 }
 
 func TestPathsAndMethodsThatThereAreNotAre404(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t)
 	for _, c := range []struct{ method, path string }{
 		{"GET", "/"}, {"GET", "/sgx/certification/v4/"}, {"GET", "/sgx/certification/v2/rootcacrl"}, {"GET", "/tdx/certification/v4/pckcrl?ca=platform"},
@@ -106,6 +109,7 @@ func TestPathsAndMethodsThatThereAreNotAre404(t *testing.T) {
 }
 
 func TestListsAreNamedByAnyAddressThatIntelHasThemAt(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t)
 	want := s.want(s.get(api+"rootcacrl"), http.StatusOK)
 	for uri, status := range map[string]int{
@@ -122,6 +126,7 @@ func TestListsAreNamedByAnyAddressThatIntelHasThemAt(t *testing.T) {
 }
 
 func TestARequestHasTheNameThatItsCallerGaveItIfThatIsSane(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t)
 	for given, kept := range map[string]bool{
 		"0123456789abcdef0123456789abcdef": true, "a-b_c.D": true, "": false, "with blank": false, `"quoted"`: false, strings.Repeat("x", 65): false,
@@ -134,6 +139,7 @@ func TestARequestHasTheNameThatItsCallerGaveItIfThatIsSane(t *testing.T) {
 }
 
 func TestHeadAsksForTheSameAndGetsNoBody(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	path := readPaths(platform, t)[3]
 	get, head := s.want(s.get(path), http.StatusOK), s.want(s.call(http.MethodHead, path, nil, nil), http.StatusOK)
@@ -148,6 +154,7 @@ func TestHeadAsksForTheSameAndGetsNoBody(t *testing.T) {
 }
 
 func TestNothingIsCompressedWhoeverAsks(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	r := s.call(http.MethodGet, readPaths(platform, t)[3], map[string]string{"Accept-Encoding": "gzip"}, nil)
 	if r.header.Get("Content-Encoding") != "" || !bytes.HasPrefix(r.body, []byte("{")) {
@@ -156,6 +163,7 @@ func TestNothingIsCompressedWhoeverAsks(t *testing.T) {
 }
 
 func TestABodyOf25MegabytesIsRefusedBeforeItIsSent(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t)
 	address := strings.TrimPrefix(s.site, "https://")
 	for _, head := range []string{"PUT " + api + "platformcollateral", "POST " + api + "platforms", "POST " + api + "refresh", "PUT " + api + "appraisalpolicy"} {
@@ -193,6 +201,7 @@ type endless struct{}
 func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte("x"), len(p))), nil }
 
 func TestABodyThatEndsEarlyIsRefused(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t)
 	r := httptest.NewRequest(http.MethodPost, api+"platforms", io.MultiReader(strings.NewReader(`{"qe_id"`), iotest.ErrReader(net.ErrClosed)))
 	r.Header.Set("user-token", goodUser)
@@ -204,6 +213,7 @@ func TestABodyThatEndsEarlyIsRefused(t *testing.T) {
 }
 
 func TestAnUpstreamThatFailsCostsNothingThatIsKept(t *testing.T) {
+	t.Parallel()
 	hang := make(chan struct{})
 	t.Cleanup(func() { close(hang) })
 	for name, c := range map[string]struct {
@@ -249,6 +259,7 @@ func containsInt(list []int, n int) bool {
 }
 
 func TestACallerWhoWaitsForASlowUpstreamBlocksNobody(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	paths := readPaths(platform, t)
 	hang := make(chan struct{})
@@ -277,6 +288,7 @@ func TestACallerWhoWaitsForASlowUpstreamBlocksNobody(t *testing.T) {
 }
 
 func TestReadsThatAreTooManyAreAskedToComeAgain(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t, func(_ *pccs.Config, c *pccs.ServerConfig) { c.Misses = 1 })
 	hang := make(chan struct{})
 	s.upstream.Break("/tcb", pcstest.Hanging(hang))

@@ -78,6 +78,7 @@ func written(t testing.TB, c *clienttool.Collateral) []byte {
 }
 
 func TestWhatWasCarriedOverAnAirGapIsServedToQCNL(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t, mode(pccs.Offline))
 	ext := extensionOf(t, platform)
 	fmspc := hex.EncodeToString(ext.FMSPC[:])
@@ -112,6 +113,7 @@ func TestWhatWasCarriedOverAnAirGapIsServedToQCNL(t *testing.T) {
 }
 
 func TestAnImportThatDoesNotVerifyIs460(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(*clienttool.Collateral){
 		"forged TCB info": func(c *clienttool.Collateral) {
 			c.TCBInfos[0].SGX = bytes.Replace(c.TCBInfos[0].SGX, []byte(`"UpToDate"`), []byte(`"OutOfDate"`), 1)

@@ -72,6 +72,7 @@ func endorsements(t testing.TB, c *qcnltest.Collateral, inHex bool) *attesteer.E
 func roots() []rats.TrustRoot { return append(attesteer.Roots(), simtee.Root()) }
 
 func TestWhatQCNLGetsVerifiesAQuoteOfASimulatedPlatform(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	for _, tdx := range []bool{false, true} {
 		raw, err := platform.Quote(simtee.Enclave{})
@@ -93,6 +94,7 @@ func TestWhatQCNLGetsVerifiesAQuoteOfASimulatedPlatform(t *testing.T) {
 }
 
 func TestAQuotingEnclaveGetsItsCertificate(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	ext := extensionOf(t, platform)
 	client := s.client(qcnltest.Conf{})
@@ -131,6 +133,7 @@ func flaky(times int, next http.Handler) http.Handler {
 }
 
 func TestQuirk1A503HasNoBodyForQCNLDoesNotEmptyItsBuffer(t *testing.T) {
+	t.Parallel()
 	// What goes wrong with a body, so that the imitation is known to see it.
 	s, platform := simulated(t)
 	body := http.HandlerFunc(func() http.HandlerFunc {
@@ -195,6 +198,7 @@ func readPaths(platform *simtee.Platform, t testing.TB) []string {
 }
 
 func TestQuirk3NothingRedirectsAndNothingAsksToSlowDown(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t, func(_ *pccs.Config, c *pccs.ServerConfig) { c.Misses = 1 })
 	s.upstream.Break("pckcrl", pcstest.Busy(100, http.StatusTooManyRequests, time.Second))
 	s.upstream.Break("qe/identity", pcstest.Redirect("http://127.0.0.1:1/"))
@@ -212,6 +216,7 @@ func TestQuirk3NothingRedirectsAndNothingAsksToSlowDown(t *testing.T) {
 }
 
 func TestQuirk5AnAddressWithoutASlashAsksForWhatThereIsNot(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t)
 	client := s.client(qcnltest.Conf{PCCSURL: strings.TrimSuffix(s.base, "/")})
 	_, _, err := client.QEIdentity(t.Context(), false)
@@ -222,6 +227,7 @@ func TestQuirk5AnAddressWithoutASlashAsksForWhatThereIsNot(t *testing.T) {
 }
 
 func TestQuirk6HTTP1KeepsTheNamesOfHeadersAndHTTP2DoesNotNeedThem(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	address, err := url.Parse(s.site)
 	if err != nil {
@@ -259,6 +265,7 @@ func TestQuirk6HTTP1KeepsTheNamesOfHeadersAndHTTP2DoesNotNeedThem(t *testing.T) 
 }
 
 func TestQuirk7ChainsStandInHeadersAsJavaScriptEscapesThem(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	r := s.want(s.get(readPaths(platform, t)[3]), http.StatusOK)
 	chain := r.header.Get("TCB-Info-Issuer-Chain")
@@ -273,6 +280,7 @@ func TestQuirk7ChainsStandInHeadersAsJavaScriptEscapesThem(t *testing.T) {
 }
 
 func TestQuirk8AnEvaluationNumberIsHeard(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	fmspc := hex.EncodeToString(func() []byte { f := extensionOf(t, platform).FMSPC; return f[:] }())
 	s.want(s.get("/sgx/certification/v4/tcb?fmspc="+fmspc), http.StatusOK)
@@ -285,6 +293,7 @@ func TestQuirk8AnEvaluationNumberIsHeard(t *testing.T) {
 }
 
 func TestQuirk9WhatIsStaleIsMarked(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	path := readPaths(platform, t)[3]
 	fresh := s.want(s.get(path), http.StatusOK)
@@ -307,6 +316,7 @@ func TestQuirk9WhatIsStaleIsMarked(t *testing.T) {
 }
 
 func TestQuirk12RefreshTakesWhatPccsadminSends(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	if _, err := s.client(qcnltest.Conf{}).PCKCert(t.Context(), named(extensionOf(t, platform))); err != nil {
 		t.Fatal(err)
@@ -327,6 +337,7 @@ func TestQuirk12RefreshTakesWhatPccsadminSends(t *testing.T) {
 }
 
 func TestQuirk14Version3IsServedFromWhatIsKeptAndSaysThatItEnds(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	for _, path := range readPaths(platform, t) {
 		if !strings.Contains(path, "/v3/") {
@@ -349,6 +360,7 @@ func TestQuirk14Version3IsServedFromWhatIsKeptAndSaysThatItEnds(t *testing.T) {
 }
 
 func TestQCNLAsksInItsOwnWayAndGetsTheSameByEither(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	ext := extensionOf(t, platform)
 	client := s.client(qcnltest.Conf{Params: [][2]string{{"api-version", "2021-07-22-preview"}}, Headers: [][2]string{{"metadata", "true"}}, CustomParam: "YWJj+/=="})
@@ -382,6 +394,7 @@ func TestQCNLAsksInItsOwnWayAndGetsTheSameByEither(t *testing.T) {
 }
 
 func TestACertificateThatNobodyTrustsStopsQCNL(t *testing.T) {
+	t.Parallel()
 	s, _ := simulated(t)
 	other := httptest.NewTLSServer(s.server)
 	defer other.Close()

@@ -17,6 +17,7 @@ import (
 )
 
 func TestQuirk2NoAnswerSaysHowLongToKeepItForQCNLWouldNotHear(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	for _, path := range readPaths(platform, t) {
 		if r := s.get(path); r.header.Get("Cache-Control") != "" || r.header.Get("Expires") != "" {
@@ -26,6 +27,7 @@ func TestQuirk2NoAnswerSaysHowLongToKeepItForQCNLWouldNotHear(t *testing.T) {
 }
 
 func TestQuirk10WithoutAKeyThereIsNoHeaderForOne(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	sent := make(chan bool, 1)
 	answer := s.upstream.certs
@@ -43,6 +45,7 @@ func TestQuirk10WithoutAKeyThereIsNoHeaderForOne(t *testing.T) {
 }
 
 func TestQuirk11ACertificateThatIsNotAvailableSpoilsNoRegistration(t *testing.T) {
+	t.Parallel()
 	for _, m := range []pccs.Mode{pccs.Lazy, pccs.Req} {
 		t.Run(string(m), func(t *testing.T) {
 			s, platform := simulated(t, mode(m))
@@ -86,6 +89,7 @@ func TestQuirk11ACertificateThatIsNotAvailableSpoilsNoRegistration(t *testing.T)
 }
 
 func TestQuirk13ReadsOfManyAtOnceAskUpstreamOnce(t *testing.T) {
+	t.Parallel()
 	s, platform := simulated(t)
 	path := readPaths(platform, t)[3]
 	results := make(chan int, 20)

@@ -146,6 +146,7 @@ func platformOf(t testing.TB, raw []byte) (chain [][]byte, ext *dcap.PCKExtensio
 // verdict is that of the collateral itself, and every byte is the one that Intel
 // signed.
 func TestWhatQCNLGetsVerifiesRealQuotes(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for name, c := range cases(t) {
 		chain, ext, ca := platformOf(t, c.quote)
@@ -200,6 +201,7 @@ func TestWhatQCNLGetsVerifiesRealQuotes(t *testing.T) {
 // TestRealCollateralIsServedStaleAndMarked: what Intel signed last year is served
 // this year, where nobody has later, and its readers can see that it is.
 func TestRealCollateralIsServedStaleAndMarked(t *testing.T) {
+	t.Parallel()
 	for name, c := range cases(t) {
 		chain, ext, _ := platformOf(t, c.quote)
 		if chain == nil || strings.Contains(name, "tdx") {

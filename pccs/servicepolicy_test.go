@@ -31,6 +31,7 @@ func policy(t testing.TB, classes ...string) string {
 }
 
 func TestPoliciesAreKeptByTheirDigestAndType(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	const sgx, tdx10, tdx15, tdqe = "3123EC35-8d38-4ea5-87a5-d6c48b567570", "9eec018b-7481-4b1c-8e1a-9f7c0c8c777f",
 		"f708b97f-0fb2-4e6b-8b03-8a5bcd1221d3", "3769258c-75e6-4bc7-8d72-d2b0e224cad2"
@@ -60,6 +61,7 @@ func TestPoliciesAreKeptByTheirDigestAndType(t *testing.T) {
 }
 
 func TestWhatIsNoPolicyIsABadRequest(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, setup{mode: pccs.Offline})
 	good := policy(t, "3123ec35-8d38-4ea5-87a5-d6c48b567570")
 	for name, up := range map[string]pccs.PolicyUpload{
