@@ -63,7 +63,7 @@ func TestTextThatIsNoEvidenceIsMalformed(t *testing.T) {
 		{"odd hex", "0x030", "odd number of digits (3)"},
 		{"one digit", "a", "odd number of digits (1)"},
 		{"a sentence", "this is not evidence, is it?", "so short an input is no evidence"},
-		{"JSON", `{"quote":"` + strings.Repeat("00", 600) + `"}`, "JSON is no evidence"},
+		{"JSON", `{"quote":"` + strings.Repeat("00", 600) + `"}`, `JSON of the members "quote" is no evidence`},
 		{"PEM", "-----BEGIN CERTIFICATE-----\n" + strings.Repeat("MIIC", 50), "the PEM does not begin with a certificate"},
 		{"a key in PEM", "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n" + strings.Repeat(" ", 50), "PEM is no evidence"},
 		{"a web page", "<!doctype html><title>404</title>" + strings.Repeat(" ", 50), "HTML or XML is no evidence"},
