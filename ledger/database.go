@@ -16,10 +16,11 @@ const (
 	// the rest: four times goleveldb's, since what is written are quotes and blocks
 	// of them. As much may have to be read again at start.
 	writeBuffer = 16 << 20
-	// stateCache and blockCache are what is kept in memory of each database: of the
+	// stateCache and blockCache bound what is kept in memory of each database: of the
 	// state what tells where its keys are, which each transaction asks for several
-	// times; of blocks, which are read once, goleveldb's usual.
-	stateCache = 32 << 20
+	// times, and which takes 32 MiB no more from 60,000 records on; of blocks, which
+	// are read once, goleveldb's usual.
+	stateCache = 128 << 20
 	blockCache = 8 << 20
 )
 
