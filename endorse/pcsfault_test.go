@@ -274,7 +274,8 @@ func TestTheKeyGoesToTheServiceAlone(t *testing.T) {
 	}))
 	defer other.Close()
 	s := serve(t, usual(t), func(p *pcstest.PCS, cfg *endorse.PCSConfig) {
-		p.Key, cfg.APIKey, cfg.RootCRL = "0123456789abcdef", "0123456789abcdef", other.URL+"/IntelSGXRootCA.der"
+		p.SetKey("0123456789abcdef")
+		cfg.APIKey, cfg.RootCRL = "0123456789abcdef", other.URL+"/IntelSGXRootCA.der"
 	})
 	_, err := s.client.Endorsements(t.Context(), simulatedNeeds(t), at())
 	wantShortage(t, s, err, "revocation list of the root CA")
@@ -284,7 +285,10 @@ func TestTheKeyGoesToTheServiceAlone(t *testing.T) {
 	if len(foreign) != 1 || foreign[0].Get("Ocp-Apim-Subscription-Key") != "" || foreign[0].Get("Accept-Encoding") != "" {
 		t.Errorf("sent elsewhere: %v", foreign)
 	}
-	wrong := serve(t, usual(t), func(p *pcstest.PCS, cfg *endorse.PCSConfig) { p.Key, cfg.APIKey = "a", "b" })
+	wrong := serve(t, usual(t), func(p *pcstest.PCS, cfg *endorse.PCSConfig) {
+		p.SetKey("a")
+		cfg.APIKey = "b"
+	})
 	if _, err := wrong.client.Endorsements(t.Context(), simulatedNeeds(t), at()); err == nil || !strings.Contains(err.Error(), "answered 401") {
 		t.Errorf("a wrong key: %v", err)
 	}

@@ -370,7 +370,7 @@ func TestTheKeyIsSentOnlyWhereThereIsOne(t *testing.T) {
 	for name, key := range map[string]string{"none": "", "one": "0123456789abcdef"} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, setup{apiKey: key})
-			l.pcs.Key = key
+			l.pcs.SetKey(key)
 			l.pcs.Install(machine(t, 1, simtee.Faults{}))
 			var seen []string
 			var mu sync.Mutex

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,7 +72,10 @@ func tryNode(home string, args ...string) (*process, error) {
 
 // tryProcess starts a command that serves until it is told to stop.
 func tryProcess(home string, args ...string) (*process, error) {
-	args = append(args, "--json", "--home", home, "--listen", "127.0.0.1:0")
+	if !slices.Contains(args, "--listen") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	args = append(args, "--json", "--home", home)
 	p := &process{cmd: exec.Command("attesteer", args...), home: home, stderr: new(safeBuffer), done: make(chan struct{})}
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()

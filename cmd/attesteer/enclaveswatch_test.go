@@ -54,7 +54,7 @@ func (w *watcher) next(t *testing.T) string {
 			t.Fatalf("it ended\n%s", w.stderr)
 		}
 		return line
-	case <-time.After(2 * time.Minute):
+	case <-time.After(time.Minute):
 		t.Fatalf("no line comes\n%s", w.stderr)
 	}
 	return ""

@@ -38,7 +38,7 @@ func TestAnOperatorSeesWhatANodeDoesAndNoSecretOfIt(t *testing.T) {
 	const key = "topsecret-subscription-key"
 	t.Setenv("ATTESTEER_PCS_API_KEY", key)
 	pcs, service, _ := simulatedPCCS(t)
-	pcs.Key = key
+	pcs.SetKey(key)
 	home, port := t.TempDir(), freePort(t)
 	p := startNode(t, home, "--network", "dev", "--metrics-listen", port, "--log-format", "json", "--log-level", "debug",
 		"--endorsements", service)

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ROOT", root)
 			if strings.HasSuffix(env.WorkDir, "pccsserve") {
 				intel, served := openStandIn(t)
-				intel.Key = "the-key-of-a-subscription"
+				intel.SetKey("the-key-of-a-subscription")
 				env.Setenv("INTEL", served.URL)
 			}
 			for i, p := range ports(t, 12) {

@@ -29,10 +29,9 @@ type PCS struct {
 	// PCCS makes it answer as Intel's cache does: lists in hex, evaluation
 	// numbers ignored, pages in HTML for what it does not know.
 	PCCS bool
-	// Key, unless empty, is the only API key that is taken; none is always.
-	Key string
 
 	mu         sync.Mutex // guards what follows
+	key        string
 	statements []*dcap.Statement
 	root       []byte
 	standard   uint32

@@ -57,8 +57,17 @@ func (p *PCS) SetFMSPCs(list []byte) {
 // admits reports whether the API key that a call comes with, if any, is taken.
 // An empty one is a false one.
 func (p *PCS) admits(r *http.Request) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	key, sent := r.Header["Ocp-Apim-Subscription-Key"]
-	return !sent || p.Key != "" && key[0] == p.Key
+	return !sent || p.key != "" && key[0] == p.key
+}
+
+// SetKey has one API key taken, and no other; calls without one always are.
+func (p *PCS) SetKey(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.key = key
 }
 
 // platforms answers what is asked about platforms, and reports whether it did.
