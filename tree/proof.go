@@ -127,8 +127,9 @@ func (m Map) neighbour(l *leaf) *Neighbour {
 // branchOf returns the way to the root from the leaf at path, to which the forks
 // lead.
 func branchOf(path *[32]byte, way []fork) Branch {
-	b := Branch{Depth: uint16(len(way)), Filled: make([]byte, (len(way)+7)/8), Siblings: []byte{}}
+	b := Branch{Filled: make([]byte, (len(way)+7)/8), Siblings: []byte{}}
 	for depth, f := range way {
+		b.Depth++
 		sibling := f.right
 		if bit(path, depth) == 1 {
 			sibling = f.left
