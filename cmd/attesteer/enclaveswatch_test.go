@@ -54,7 +54,7 @@ func (w *watcher) next(t *testing.T) string {
 			t.Fatalf("it ended\n%s", w.stderr)
 		}
 		return line
-	case <-time.After(time.Minute):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("no line comes\n%s", w.stderr)
 	}
 	return ""
