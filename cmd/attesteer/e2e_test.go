@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -102,6 +103,21 @@ func tryProcess(home string, args ...string) (*process, error) {
 	}
 	p.url = r.URL
 	return p, nil
+}
+
+// says waits until the process has written what re finds, and returns what it
+// found. What a process writes to stderr arrives after it was written: never at a
+// moment that an answer of its, read elsewhere, would tell.
+func (p *process) says(t testing.TB, re *regexp.Regexp) []string {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if found := re.FindStringSubmatch(p.stderr.String()); found != nil {
+			return found
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it does not say %q\n%s", re, p.stderr)
+		}
+	}
 }
 
 // kill ends the process as a power cut would.

@@ -119,9 +119,6 @@ func TestAWatchOutlivesItsNode(t *testing.T) {
 		happens()
 	}
 	for _, w := range []*watcher{words, all} {
-		if !strings.Contains(w.stderr.String(), "connected again, after event ") {
-			t.Errorf("it does not say that the node is back\n%s", w.stderr)
-		}
 		if err := w.cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
@@ -130,6 +127,9 @@ func TestAWatchOutlivesItsNode(t *testing.T) {
 		}
 		if _ = w.cmd.Wait(); w.cmd.ProcessState.ExitCode() != exitInterrupted {
 			t.Errorf("exit %d\n%s", w.cmd.ProcessState.ExitCode(), w.stderr)
+		}
+		if !strings.Contains(w.stderr.String(), "connected again, after event ") {
+			t.Errorf("it does not say that the node is back\n%s", w.stderr)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -68,9 +69,7 @@ func TestEndorsementsComeByThemselves(t *testing.T) {
 			t.Errorf("the ledger does not have the service's %s: %s", e.Kind, list)
 		}
 	}
-	if !strings.Contains(p.stderr.String(), "endorsement fetched") {
-		t.Errorf("the log does not tell of it:\n%s", p.stderr)
-	}
+	p.says(t, regexp.MustCompile("endorsement fetched"))
 
 	pcs.Break("", pcstest.Down())
 	calls := len(pcs.Calls(""))

@@ -341,10 +341,7 @@ func TestANewCacheFillsItselfFromTheLedger(t *testing.T) {
 // who believes the node that it is it hears so, and 404.
 func TestANodeOfALedgerIsKnownByItsKeyOrItsAuthority(t *testing.T) {
 	ledger := startNode(t, t.TempDir(), "--network", "dev", "--tls-self-signed")
-	pin := regexp.MustCompile(`--node-pin (sha256//[A-Za-z0-9+/=]+)`).FindStringSubmatch(ledger.stderr.String())
-	if pin == nil {
-		t.Fatal(ledger.stderr)
-	}
+	pin := ledger.says(t, regexp.MustCompile(`--node-pin (sha256//[A-Za-z0-9+/=]+)`))
 	other := "sha256//" + base64.StdEncoding.EncodeToString(make([]byte, 32))
 	for name, c := range map[string]struct {
 		status int

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -192,11 +193,7 @@ func TestANodeWithACertificateOfItsOwn(t *testing.T) {
 		t.Error(err)
 	}
 	for _, line := range []string{"its key: " + pin, "--node-pin " + pin, "curl --insecure --pinnedpubkey " + pin} {
-		for end := time.Now().Add(10 * time.Second); !strings.Contains(p.stderr.String(), line); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("it does not say %q\n%s", line, p.stderr)
-			}
-		}
+		p.says(t, regexp.MustCompile(regexp.QuoteMeta(line)))
 	}
 	wrong := certificate.Pin{1}.String()
 	ca := filepath.Join(home, "config", "tls", certificate.CertFile)
