@@ -13,46 +13,41 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
 
-// bound returns the report data that evidence is to be bound to, in hex: what
-// the flags say, the enclave's key, a recent block, or key and block.
-func (a *app) bound(ctx context.Context, f attestFlags) (string, error) {
-	if f.key == "" && !f.challenge {
-		return f.reportData, nil
-	}
-	var data [64]byte
+// bound returns the report data that evidence is to be bound to: what the flags
+// say, the enclave's key, a recent block, or key and block.
+func (a *app) bound(ctx context.Context, f attestFlags) (data [64]byte, err error) {
 	if err := fillHex(data[:], "--report-data", f.reportData, false); err != nil {
-		return "", err
+		return data, err
 	}
 	if f.key != "" {
 		if f.reportData != "" {
-			return "", usagef("--key and --report-data are two things to bind: choose one")
+			return data, usagef("--key and --report-data are two things to bind: choose one")
 		}
 		half, err := a.keyHalf(f.key)
 		if err != nil {
-			return "", err
+			return data, err
 		}
 		copy(data[:], half[:])
 	}
 	if f.challenge {
 		if [32]byte(data[32:]) != [32]byte{} {
-			return "", usagef("--challenge takes the second half of the report data, and --report-data has something there")
+			return data, usagef("--challenge takes the second half of the report data, and --report-data has something there")
 		}
 		c, err := a.dial(f.node).Challenge(ctx)
 		if err != nil {
-			return "", a.nodeError(f.node, err)
+			return data, a.nodeError(f.node, err)
 		}
 		if err := fillHex(data[32:], "the node's challenge", c.Hash, true); err != nil {
-			return "", err
+			return data, err
 		}
 	}
-	return hex.EncodeToString(data[:]), nil
+	return data, nil
 }
 
 // keyHalf returns what stands for an enclave's key in its report data.

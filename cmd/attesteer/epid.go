@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -40,8 +41,8 @@ func (a *app) printEPID(e *attesteer.EPID) {
 	}
 }
 
-// report returns an IAS report of the simulated service about an enclave.
-func (f attestFlags) report(tcb rats.TCBStatus) ([]byte, error) {
+// reporter returns IAS reports of the simulated service about an enclave.
+func (f teeFlags) reporter(tcb rats.TCBStatus) (attesterFunc, error) {
 	words := map[rats.TCBStatus]epid.QuoteStatus{
 		rats.UpToDate: epid.OK, rats.OutOfDate: epid.GroupOutOfDate, rats.ConfigurationNeeded: epid.ConfigurationNeeded,
 		rats.SWHardeningNeeded: epid.SWHardeningNeeded, rats.ConfigurationAndSWHardeningNeeded: epid.ConfigurationAndSWHardeningNeeded,
@@ -54,23 +55,28 @@ func (f attestFlags) report(tcb rats.TCBStatus) ([]byte, error) {
 	if f.version != 0 {
 		return nil, usagef("--sim-quote-version: an IAS report holds no whole quote")
 	}
+	if _, err := f.madeAt(); err != nil {
+		return nil, err
+	}
 	enclave, err := f.enclave(tcb)
 	if err != nil {
 		return nil, err
-	}
-	made := time.Now()
-	if f.made != "" {
-		if made, err = parseTime("--sim-time", f.made); err != nil {
-			return nil, err
-		}
 	}
 	pki, err := simtee.NewPKI(simtee.Faults{})
 	if err != nil {
 		return nil, err
 	}
-	report, err := pki.IASReport(simtee.IAS{Enclave: enclave, Time: made, Status: word})
-	if err != nil {
-		return nil, err
-	}
-	return report.JSON(), nil
+	return func(_ context.Context, reportData [64]byte) ([]byte, error) {
+		made, err := f.madeAt()
+		if err != nil {
+			return nil, err
+		}
+		e := enclave
+		e.ReportData = reportData
+		report, err := pki.IASReport(simtee.IAS{Enclave: e, Time: made, Status: word})
+		if err != nil {
+			return nil, err
+		}
+		return report.JSON(), nil
+	}, nil
 }
