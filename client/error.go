@@ -5,6 +5,7 @@ package client
 import (
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
@@ -17,6 +18,9 @@ type Refusal struct {
 	Err *rats.Error
 	// Status is the HTTP status.
 	Status int
+	// RetryAfter is how long the node asks to be left alone, up to an hour; zero
+	// where it does not.
+	RetryAfter time.Duration
 	// Record and Tx name, of [rats.Replayed] evidence, the record that it made
 	// and the transaction that recorded it; both are empty otherwise.
 	Record string
@@ -42,7 +46,7 @@ func refusal(resp *http.Response, body []byte) *Refusal {
 		Tx     string            `json:"tx"`
 		Result *attesteer.Result `json:"result"`
 	}
-	out := &Refusal{Status: resp.StatusCode}
+	out := &Refusal{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
 	var kind rats.Kind
 	if json.Unmarshal(body, &p) != nil || p.Kind == "" || kind.UnmarshalText([]byte(p.Kind)) != nil {
 		out.Err = &rats.Error{Kind: kindOfStatus(resp.StatusCode), Detail: "the node answered " + resp.Status}
