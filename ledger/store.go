@@ -38,7 +38,7 @@ func (s *store) Get(key []byte) ([]byte, error) {
 }
 
 // Scan calls fn for every key from start up to, and without, end, in order. A
-// nil end has no bound. What fn gets may be kept.
+// nil end has no bound. What fn gets it must not keep.
 func (s *store) Scan(start, end []byte, fn func(key, value []byte) error) error {
 	it, err := s.db.Iterator(start, end)
 	if err != nil {
@@ -46,8 +46,7 @@ func (s *store) Scan(start, end []byte, fn func(key, value []byte) error) error 
 	}
 	defer it.Close() //nolint:errcheck // reading only: it.Error says what went wrong
 	for ; it.Valid(); it.Next() {
-		// The iterator uses its memory again.
-		if err := fn(bytes.Clone(it.Key()), bytes.Clone(it.Value())); err != nil {
+		if err := fn(it.Key(), it.Value()); err != nil {
 			return err
 		}
 	}

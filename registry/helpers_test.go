@@ -44,7 +44,14 @@ func (s *memory) Scan(start, end []byte, fn func(k, v []byte) error) error {
 	slices.Sort(keys)
 	for _, k := range keys {
 		v, _ := s.Get([]byte(k))
-		if err := fn([]byte(k), v); err != nil {
+		key, value := []byte(k), slices.Clone(v)
+		err := fn(key, value)
+		for _, lent := range [][]byte{key, value} { // as a store does that uses its memory again
+			for i := range lent {
+				lent[i] = 0xa5
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}

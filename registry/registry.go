@@ -162,24 +162,6 @@ func (st *state) fill(store Store) error {
 	return nil
 }
 
-// rebuild makes the Merkle map and the shelf of endorsements from the entries.
-func (st *state) rebuild(store Store) error {
-	var entries tree.Builder
-	err := store.Scan([]byte{spaceMap}, []byte{spaceMap + 1}, func(k, v []byte) error {
-		entries.Add(k[1:], v)
-		if k[1] == 'e' {
-			return st.shelf.load(store, v)
-		}
-		return nil
-	})
-	st.tree = entries.Map()
-	if err != nil {
-		return storeError(err)
-	}
-	st.shelf.collect()
-	return nil
-}
-
 // Init gives an empty registry its genesis and returns the hash of the state
 // before the first block. Calling it again for the same ledger, before the
 // first block is committed, changes nothing and returns that hash again.

@@ -13,7 +13,7 @@ import (
 type View interface {
 	// Get returns the value of key, or nil when there is none.
 	Get(key []byte) ([]byte, error)
-	// Scan is that of [Store].
+	// Scan is that of [Store], but for what fn is given, which it may keep.
 	Scan(start, end []byte, fn func(key, value []byte) error) error
 }
 

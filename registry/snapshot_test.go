@@ -228,7 +228,7 @@ func TestAStoreThatFailsEndsARestoration(t *testing.T) {
 	}
 	stop := errors.New("enough")
 	err = registry.Parts(c.store, func(p registry.Part) error {
-		if err := x.Add(p); err != nil {
+		if err := x.Add(registry.Part{Kind: p.Kind, Key: slices.Clone(p.Key), Value: slices.Clone(p.Value)}); err != nil {
 			return err
 		}
 		return stop

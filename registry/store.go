@@ -15,7 +15,8 @@ type Store interface {
 	Get(key []byte) ([]byte, error)
 	// Scan calls fn for every key from start up to, and without, end, in
 	// order, until fn returns an error, which it then returns. A nil end has
-	// no bound.
+	// no bound. What fn is given it must not keep: the store may write over it
+	// once fn returns.
 	Scan(start, end []byte, fn func(key, value []byte) error) error
 	// Write makes all changes or none, and keeps them in the order of the
 	// calls. They are durable once it returns, unless whoever feeds the
