@@ -108,6 +108,9 @@ type ReplayEntry struct {
 	// First is when the evidence was first recorded: listings that later
 	// registrars add count their duration from here.
 	First Millis `cbor:"3,keyasint"`
+	// Block is the height of the block that the evidence is bound to, zero for
+	// none. It is of version 6 of the state machine.
+	Block uint64 `cbor:"4,keyasint,omitempty"`
 }
 
 // BlockEntry remembers a block whose hash evidence may carry.

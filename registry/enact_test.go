@@ -308,7 +308,7 @@ func TestAVersionBeginsAtItsHeightAndAnOldProgramStopsBeforeIt(t *testing.T) {
 	before := c.store.clone().m
 	for range 2 { // again after a restart
 		_, err := c.reg.Apply(registry.Block{Height: at, Hash: hashOf(at), Txs: [][]byte{tickAt(t, c.now+1)}})
-		if rats.KindOf(err) != rats.Unsupported || !strings.Contains(err.Error(), "version 6") || c.reg.CanApply(at) == nil {
+		if rats.KindOf(err) != rats.Unsupported || !strings.Contains(err.Error(), "version 7") || c.reg.CanApply(at) == nil {
 			t.Fatalf("an old program applies the block: %v", err)
 		}
 		reg, err := c.knowing(registry.StateVersion)
@@ -332,7 +332,7 @@ func TestAVersionBeginsAtItsHeightAndAnOldProgramStopsBeforeIt(t *testing.T) {
 		t.Errorf("version %d at height %d", g.Version, c.reg.Height())
 	}
 	c.block()
-	if _, err := c.knowing(registry.StateVersion); rats.KindOf(err) != rats.Unsupported || !strings.Contains(err.Error(), "it takes a program that knows version 6") {
+	if _, err := c.knowing(registry.StateVersion); rats.KindOf(err) != rats.Unsupported || !strings.Contains(err.Error(), "it takes a program that knows version 7") {
 		t.Errorf("an old program opens the new state: %v", err)
 	}
 	events, err := c.reg.Events(c.reg.EventCount()-1, 1)

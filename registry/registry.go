@@ -18,7 +18,9 @@ import (
 // lets records change by themselves. Version 4 has the validators decide, and is
 // the first whose successor begins at a height that they agree on. Version 5 takes
 // evidence in other forms than quotes and Open Enclave reports (see state.form).
-const StateVersion = 5
+// Version 6 has a record that older evidence revives say what binds that one (see
+// writing.rebound).
+const StateVersion = 6
 
 // factsCapacity is how many verified signatures are remembered: two megabytes.
 const factsCapacity = 1 << 16

@@ -128,6 +128,7 @@ func (w writing) again(earlier record.ReplayEntry) error {
 		watch = w.watch()
 		w.verdict(&rec)
 		rec.StatusReason = record.ReasonAttested
+		w.rebound(&rec, earlier)
 		w.keepEvidence(&rec)
 	}
 	if err != nil {
@@ -177,6 +178,9 @@ func (w writing) first() error {
 	w.keepKey(&rec)
 	w.keepEvidence(&rec)
 	entry := record.ReplayEntry{Record: id, Tx: w.opened.Hash, First: now}
+	if w.st.gov.Version >= reboundVersion {
+		entry.Block = fresh.Height
+	}
 	if err := w.w.write(record.ReplayEntryKey(w.result.ReplayKey), entry); err != nil {
 		return err
 	}
