@@ -27,20 +27,31 @@ func (a *app) attestCommand() *cobra.Command {
 	var f attestFlags
 	cmd := &cobra.Command{
 		Use:   "attest",
-		Short: "Produce evidence: a quote of a simulated SGX enclave or TDX trust domain",
-		Long: `attest produces evidence bound to 64 bytes of report data. The TEE is simulated
-(sim-sgx or sim-tdx): its signatures are genuine, but its root's key is public,
-so only development networks and --trust-simulated take its word. sim-epid writes
-a report of Intel's former attestation service for EPID, in JSON.
+		Short: "Produce evidence: of the enclave or guest that this runs in, or of a simulated one",
+		Long: `attest produces evidence bound to 64 bytes of report data. --tee says by what:
+
+  gramine        the SGX enclave in which Gramine runs this
+  configfs-tsm   the confidential guest, such as a TDX trust domain, that this runs in
+  auto           whichever of these two is here
+  command        another program, named by --tee-command
+  sim-sgx, sim-tdx, sim-epid
+                 a simulated enclave, trust domain, or report of Intel's former
+                 attestation service for EPID
+
+What a TEE answers has to carry the report data that it was asked for; nothing
+else of it is verified here. What is simulated has genuine signatures, but its
+root's key is public: only development networks and --trust-simulated take its
+word.
 
 --key binds the enclave's own key, which can then withdraw its record: an Ed25519
 key as it is, another by the SHA-256 of FILE, which goes along to submit as
 --runtime-data. --challenge binds a recent block of a node's ledger, which shows
 that the evidence is fresh.`,
-		Example: `  attesteer attest --tee sim-sgx -o quote.bin
+		Example: `  attesteer attest --tee auto --key enclave.pem --challenge -o quote.bin
+  attesteer attest --tee command --tee-command "ssh vault /usr/bin/quote" --report-data 00ff -o quote.bin
+  attesteer attest --tee sim-sgx -o quote.bin
   attesteer attest --tee sim-sgx --sim-tcb OutOfDate --sim-debug --report-data 00ff -o quote.bin
-  attesteer attest --tee sim-tdx --sim-tcb TDRelaunchAdvised --sim-quote-version 5 -o quote.bin
-  attesteer attest --tee sim-sgx --key enclave.pem --challenge -o quote.bin`,
+  attesteer attest --tee sim-tdx --sim-tcb TDRelaunchAdvised --sim-quote-version 5 -o quote.bin`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.attest(cmd.Context(), f) },
 	}
@@ -67,8 +78,11 @@ func (a *app) attest(ctx context.Context, f attestFlags) error {
 		return err
 	}
 	quote, err := attest(ctx, reportData)
-	if err != nil {
+	switch {
+	case err != nil && quote == nil:
 		return err
+	case err != nil: // what is not verified here may be written
+		a.sayf("warning: %s", err)
 	}
 	if f.out == "-" {
 		_, err := a.stdout.Write(quote)
@@ -78,9 +92,9 @@ func (a *app) attest(ctx context.Context, f attestFlags) error {
 		return fileError("write", f.out, err)
 	}
 	if a.asJSON {
-		format, err := attesteer.Recognise(quote)
-		if err != nil {
-			return err
+		var format any // null if it is not verified here
+		if known, err := attesteer.Recognise(quote); err == nil {
+			format = known
 		}
 		return a.printJSON(map[string]any{"file": f.out, "format": format, "size": len(quote)})
 	}

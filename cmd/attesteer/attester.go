@@ -6,15 +6,20 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
+	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/attesteer/attesteer/attester"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/simtee"
 )
 
-// The kinds of enclaves that are simulated.
+// The kinds of enclaves that are simulated; those that are not are package
+// attester's.
 const (
 	simSGX = "sim-sgx"
 	simTDX = "sim-tdx"
@@ -22,9 +27,18 @@ const (
 	simEPID = "sim-epid"
 )
 
+// teeNames returns what --tee takes.
+func teeNames() []string { return append(attester.Names(), simSGX, simTDX, simEPID) }
+
 // teeFlags say which TEE evidence is to come from.
 type teeFlags struct {
-	tee         string
+	tee     string
+	root    string
+	command string
+	timeout time.Duration
+	// files is how devices are reached; nil is by the files below root.
+	files attester.Files
+
 	measurement string
 	signer      string
 	tcb         string
@@ -36,7 +50,10 @@ type teeFlags struct {
 
 // teeFlagsOf registers the flags that say which TEE evidence is to come from.
 func teeFlagsOf(fl *pflag.FlagSet, f *teeFlags) {
-	fl.StringVar(&f.tee, "tee", simSGX, "kind of enclave: sim-sgx, sim-tdx or sim-epid")
+	fl.StringVar(&f.tee, "tee", simSGX, "what makes the evidence: gramine, configfs-tsm, auto (whichever of them is here), command, sim-sgx, sim-tdx or sim-epid")
+	fl.StringVar(&f.root, "tee-root", "/", "folder in which the machine's /dev and /sys are")
+	fl.StringVar(&f.command, "tee-command", "", "program that prints evidence, and its arguments, parted at blanks: 128 hex digits of report data are on its standard input and in ATTESTEER_REPORT_DATA")
+	fl.DurationVar(&f.timeout, "tee-timeout", attester.DefaultTimeout, "how long evidence may take")
 	fl.StringVar(&f.measurement, "sim-measurement", "", "MRENCLAVE (64 hex digits) or MRTD (96) of what is simulated (default: derived from a name)")
 	fl.StringVar(&f.signer, "sim-signer", "", "MRSIGNER of the simulated enclave, 64 hex digits (default: derived from a name; sim-sgx only)")
 	fl.StringVar(&f.tcb, "sim-tcb", string(rats.UpToDate), "TCB status of the simulated platform")
@@ -59,6 +76,9 @@ func (a *app) openAttester(f teeFlags) (attesterFunc, error) {
 		return nil, err
 	}
 	tcb := statuses[0]
+	if f.command != "" && f.tee != attester.Command {
+		return nil, usagef("--tee-command goes with --tee command, not %s", f.tee)
+	}
 	switch f.tee {
 	case simSGX:
 		enclave, err := f.enclave(tcb)
@@ -77,8 +97,55 @@ func (a *app) openAttester(f teeFlags) (attesterFunc, error) {
 	case simEPID:
 		return f.reporter(tcb)
 	default:
-		return nil, hinted{rats.Errorf(rats.Unsupported, "tee %q cannot be attested here", f.tee), "use --tee sim-sgx, sim-tdx or sim-epid"}
+		return a.openHardware(f)
 	}
+}
+
+// openHardware is openAttester of what is not simulated.
+func (a *app) openHardware(f teeFlags) (attesterFunc, error) {
+	switch {
+	case !slices.Contains(attester.Names(), f.tee):
+		return nil, hinted{rats.Errorf(rats.Unsupported, "tee %q cannot be attested here", f.tee), "use --tee " + strings.Join(teeNames(), ", ")}
+	case f.measurement != "" || f.signer != "" || f.debug || f.platform != 0 || f.version != 0 || f.made != "":
+		return nil, usagef("--sim-…: --tee %s is not simulated", f.tee)
+	case f.tee == attester.Command && f.command == "":
+		return nil, usagef("--tee-command is missing: which program prints the evidence?")
+	case f.timeout <= 0:
+		return nil, usagef("--tee-timeout: %s is no time", f.timeout)
+	}
+	tee, err := attester.Open(f.tee, attester.Options{
+		Root: f.root, Files: f.files, Command: strings.Fields(f.command), Environ: a.foreignEnvironment(), Timeout: f.timeout,
+	})
+	if advice := attester.Advice(err); errors.Is(err, rats.Unsupported) && advice != "" {
+		return nil, hinted{err, advice + "; --tee sim-sgx simulates an enclave"}
+	}
+	if err != nil {
+		return nil, adviseTEE(err)
+	}
+	return func(ctx context.Context, reportData [64]byte) ([]byte, error) {
+		raw, err := tee.Evidence(ctx, reportData)
+		return raw, adviseTEE(err)
+	}, nil
+}
+
+// adviseTEE adds to an error of package attester what to do about it.
+func adviseTEE(err error) error {
+	if advice := attester.Advice(err); advice != "" {
+		return hinted{err, advice}
+	}
+	return err
+}
+
+// foreignEnvironment returns the environment without this program's own
+// variables: other programs need none of its secrets, and this one, run again by
+// a script, would take its parent's settings for its own.
+func (a *app) foreignEnvironment() []string {
+	if a.environ == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(a.environ()), func(entry string) bool {
+		return strings.HasPrefix(entry, environmentPrefix)
+	})
 }
 
 func (f teeFlags) enclave(tcb rats.TCBStatus) (simtee.Enclave, error) {

@@ -31,7 +31,7 @@ func completions() map[string][]string {
 		"tier":               {"affirming", "warning", "contraindicated"},
 		"state":              {"active", "expired", "undecided", "withdrawn", "revoked"},
 		"tee":                {"sgx", "tdx"},
-		"attest tee":         {simSGX, simTDX},
+		"attest tee":         teeNames(),
 		"enclaves list tee":  {"sgx", "tdx", simSGX, simTDX},
 		"enclaves watch tee": {"sgx", "tdx", simSGX, simTDX},
 		"event":              kinds,
@@ -42,7 +42,7 @@ func completions() map[string][]string {
 
 // folders are the flags that take a folder's name, files those that take a
 // file's with one of the given endings.
-func folders() []string { return []string{"home", "endorsements"} }
+func folders() []string { return []string{"home", "endorsements", "tee-root"} }
 
 func files() map[string][]string {
 	return map[string][]string{"config": {"env", "conf"}, "tls-cert": {"pem", "crt"}, "tls-key": {"pem", "key"}, "endorsements-tls-ca": {"pem", "crt"}}
