@@ -3,7 +3,6 @@
 package pccs
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -73,6 +72,10 @@ func (c *call) refresh() {
 		}
 		request = RefreshRequest{Certs: true, FMSPCs: list}
 	}
+	if c.route.version == 3 && c.service.Mode() != Offline {
+		c.refuse(refuse(http.StatusGone, rats.EndorsementUnavailable, "PCS API v3 has ended: refresh by version 4"))
+		return
+	}
 	ctx, done := c.long()
 	defer done()
 	report, err := c.service.Refresh(ctx, request)
@@ -112,8 +115,7 @@ func (c *call) putPolicy() {
 	}
 	c.held.forget()
 	c.counts.add(c.route, http.StatusOK)
-	c.head(typeSentence, http.StatusOK)
-	_, _ = c.w.Write([]byte(id)) // a caller that went away needs no answer
+	c.sentence(http.StatusOK, id)
 }
 
 func readPolicy(b []byte) (PolicyUpload, error) {
@@ -145,9 +147,10 @@ func (c *call) list(body []byte, n int) {
 	c.counts.add(c.route, http.StatusOK)
 	h := c.w.Header()
 	h[headerCount] = []string{strconv.Itoa(n)}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["Cache-Control"] = []string{"no-store"}
 	c.head(typeJSON, http.StatusOK)
-	_, _ = c.w.Write(bytes.TrimRight(body, "\n")) // as above
+	_, _ = c.w.Write(body) // a caller that went away needs no answer
 }
 
 // queueTime bounds reading the queue, which empties it.

@@ -58,7 +58,9 @@ func (c *call) queue(state store.QueueState) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(c.r.Context()), queueTime)
 	defer done()
 	read := c.service.TakeQueue
-	if keep == "1" {
+	if keep == "1" || c.r.Method == http.MethodHead {
+		// An answer to HEAD holds no queue: whoever asks so cannot have meant to
+		// take it.
 		read = c.service.Queue
 	}
 	all, err := read(ctx, state)

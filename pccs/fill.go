@@ -45,7 +45,7 @@ func (s *Service) Artefact(ctx context.Context, key store.Key) (*store.Artefact,
 	case s.mode != Lazy:
 		failed = refuse(http.StatusNotFound, rats.EndorsementUnavailable, "%s is not in the cache", k)
 	case version == 3:
-		failed = refuse(http.StatusGone, rats.EndorsementUnavailable, "%s is not in the cache, and PCS API v3 has ended", k)
+		failed = endedV3(k.String())
 	case a != nil && !s.schedule.due(k, s.now()):
 		failed = refuse(http.StatusBadGateway, rats.EndorsementExpired, "%s is stale, and no newer one was had a moment ago", k)
 	default:

@@ -93,7 +93,7 @@ func (s *Service) mayFetch(r PCKRequest) error {
 	case s.mode != Lazy:
 		return refuse(StatusUnknownPlatform, rats.NotFound, "platform %s is not in the cache", legible(r.QEID))
 	case r.Version == 3:
-		return refuse(http.StatusGone, rats.EndorsementUnavailable, "platform %s is not in the cache, and PCS API v3 has ended", legible(r.QEID))
+		return endedV3("platform " + legible(r.QEID))
 	case len(r.EncryptedPPID) == 0:
 		return badKey("platform %s is not in the cache, and the request has no encrypted PPID to ask for it by", legible(r.QEID))
 	}

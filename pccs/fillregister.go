@@ -21,8 +21,9 @@ const maxManifest = 56_442
 // Register takes note of a platform, as POST platforms does. By the table of
 // modes: LAZY and REQ fetch its certificates unless they are there, and then
 // what verifiers will ask for in an update (standard, early or all; empty is
-// standard); REQ has it in the queue meanwhile; OFFLINE queues it. Errors are
-// Refusals with status 400, 404, 502, 503 or 500.
+// standard); REQ has it in the queue meanwhile; OFFLINE queues it. By version 3
+// nothing is fetched. Errors are Refusals with status 400, 404, 410, 502, 503 or
+// 500.
 func (s *Service) Register(ctx context.Context, r Registration, update string) error {
 	updates, err := updatesOf(update)
 	if err != nil {
@@ -47,6 +48,9 @@ func (s *Service) Register(ctx context.Context, r Registration, update string) e
 				return err
 			}
 		}
+		if r.Version == 3 {
+			return endedV3("platform " + legible(r.QEID))
+		}
 		q := PCKQuery{
 			PlatformID: r.PlatformID, EncryptedPPID: r.EncryptedPPID, Manifest: r.Manifest, CPUSVN: r.CPUSVN, PCESVN: r.PCESVN,
 		}
@@ -59,7 +63,15 @@ func (s *Service) Register(ctx context.Context, r Registration, update string) e
 			}
 		}
 	}
+	if r.Version == 3 {
+		return nil
+	}
 	return s.fillCollateral(ctx, r.PlatformID, updates)
+}
+
+// endedV3 refuses what would have to be fetched for a caller by version 3.
+func endedV3(what string) *Refusal {
+	return refuse(http.StatusGone, rats.EndorsementUnavailable, "%s is not in the cache, and PCS API v3 has ended", what)
 }
 
 // updatesOf returns the updates that a registration names.

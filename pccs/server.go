@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -143,8 +144,9 @@ func hasV3(path string) bool {
 // unknown answers for a path, or a method on one, that there is not; by Intel's
 // service that is 404 too, and never 405.
 func (c *call) unknown() {
-	c.head(typeSentence, http.StatusNotFound)
-	_, _ = c.w.Write([]byte("There is nothing here.")) // a caller that went away needs no answer
+	c.answerEarly()
+	defer c.leave()
+	c.sentence(http.StatusNotFound, "There is nothing here.")
 }
 
 // head begins an answer that is not held in memory.
@@ -161,8 +163,18 @@ func (c *call) head(contentType string, status int) {
 // say answers with a status and the sentence that belongs to it.
 func (c *call) say(status int) {
 	c.counts.add(c.route, status)
+	text := sentence(status)
+	if status == http.StatusGone && c.route.version != 3 {
+		text = sentenceRetired
+	}
+	c.sentence(status, text)
+}
+
+// sentence answers with words.
+func (c *call) sentence(status int, text string) {
+	c.w.Header()["Content-Length"] = []string{strconv.Itoa(len(text))}
 	c.head(typeSentence, status)
-	_, _ = c.w.Write([]byte(sentence(status))) // as above
+	_, _ = c.w.Write([]byte(text)) // a caller that went away needs no answer
 }
 
 // refuse answers with what became of a call that failed. QCNL does not empty its
@@ -171,6 +183,8 @@ func (c *call) say(status int) {
 func (c *call) refuse(err error) {
 	refusal := refusalOf(err)
 	c.note(refusal)
+	c.answerEarly()
+	defer c.leave()
 	if refusal.Status == http.StatusServiceUnavailable && c.route.read {
 		c.counts.add(c.route, refusal.Status)
 		h := c.w.Header()

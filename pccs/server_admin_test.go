@@ -162,6 +162,40 @@ func TestTheQueueIsReadDestructivelyAsIntelsIsOrWithAcknowledgement(t *testing.T
 	}
 }
 
+// TestHEADIsAnsweredWhereverGETIs is as Express has it. The queue stays, though: the
+// answer has no room for it.
+func TestHEADIsAnsweredWhereverGETIs(t *testing.T) {
+	t.Parallel()
+	s, platform := simulated(t, mode(pccs.Req))
+	ext := extensionOf(t, platform)
+	s.upstream.certs = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
+	if status, err := s.client(qcnltest.Conf{}).Register(t.Context(), goodUser, "", qcnltest.PlatformBody(named(ext), nil)); err != nil || status != http.StatusNotFound {
+		t.Fatalf("%d, %v", status, err)
+	}
+	s.want(s.admin(http.MethodGet, api+"refresh", ""), http.StatusOK)
+	for _, path := range []string{
+		api + "rootcacrl", api + "qe/identity", api + "tcb?fmspc=12", api + "platforms?keep=1", api + "platforms", api + "platforms?source=[]",
+		api + "platforms?source=x", api + "refresh", api + "refresh?type=x", api + "platformcollateral", "/healthz", "/nowhere",
+	} {
+		head := s.admin(http.MethodHead, path, "")
+		if path == api+"platforms" && len(queueOf(s, "keep=1")) != 1 {
+			t.Error("the queue was emptied")
+		}
+		get := s.admin(http.MethodGet, path, "")
+		if head.status != get.status || len(head.body) != 0 || head.header.Get("Content-Type") != get.header.Get("Content-Type") {
+			t.Errorf("%s: %d %v, not %d %v", path, head.status, head.header, get.status, get.header)
+		}
+		for _, name := range []string{"Content-Length", "platform-count", "ETag"} {
+			if head.header.Get(name) != get.header.Get(name) || name == "Content-Length" && get.header.Get(name) != fmt.Sprint(len(get.body)) {
+				t.Errorf("%s: %s is %q, not %q", path, name, head.header.Get(name), get.header.Get(name))
+			}
+		}
+	}
+	for _, path := range []string{"platforms", "refresh"} {
+		s.want(s.call(http.MethodHead, api+path, nil, nil), http.StatusUnauthorized)
+	}
+}
+
 func TestKnownPlatformsAreListedByFMSPC(t *testing.T) {
 	t.Parallel()
 	s, platform := simulated(t)
@@ -211,6 +245,11 @@ func TestARegistrationThatIsWrongIsRefusedAndLeavesNothing(t *testing.T) {
 	}
 	s.want(s.call(http.MethodPost, api+"platforms?update=never", map[string]string{"user-token": goodUser}, []byte(good)), http.StatusBadRequest)
 	if all := queueOf(s, "source=reg&keep=1"); len(all) != 0 {
+		t.Errorf("%v", all)
+	}
+	// Some editors put a byte order mark first.
+	s.want(s.call(http.MethodPost, api+"platforms", map[string]string{"user-token": goodUser}, []byte("\ufeff"+good)), http.StatusOK)
+	if all := queueOf(s, "source=reg"); len(all) != 1 {
 		t.Errorf("%v", all)
 	}
 	// With a manifest the rest says nothing, but must not be nonsense.

@@ -3,10 +3,12 @@
 package pccs_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -174,10 +176,14 @@ func TestABodyOf25MegabytesIsRefusedBeforeItIsSent(t *testing.T) {
 		// Of the body nothing is ever sent.
 		_, _ = io.WriteString(conn, head+" HTTP/1.1\r\nHost: "+address+"\r\nContent-Length: 26214400\r\nadmin-token: "+goodAdmin+"\r\nuser-token: "+goodUser+"\r\n\r\n")
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-		answer, err := io.ReadAll(conn)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", head, err)
+		}
+		text, err := io.ReadAll(answer.Body)
 		_ = conn.Close()
-		if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 413 ")) || !bytes.Contains(answer, []byte("Content too large.")) {
-			t.Errorf("%s: %v, %q", head, err, answer)
+		if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge || string(text) != "Content too large." {
+			t.Errorf("%s: %v, %d %q", head, err, answer.StatusCode, text)
 		}
 	}
 	// Nor is one that does not say how long it is.
@@ -199,6 +205,53 @@ func TestABodyOf25MegabytesIsRefusedBeforeItIsSent(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte("x"), len(p))), nil }
+
+// TestWhoSendsAllBeforeHeReadsHearsWhyHeIsRefused is of clients in Python: of a
+// connection that is closed while they send they make an error of TLS.
+func TestWhoSendsAllBeforeHeReadsHearsWhyHeIsRefused(t *testing.T) {
+	t.Parallel()
+	s, _ := simulated(t)
+	address := strings.TrimPrefix(s.site, "https://")
+	const size = 25 << 20
+	for name, c := range map[string]struct {
+		head   string
+		status int
+	}{
+		"too large":        {"PUT " + api + "platformcollateral HTTP/1.1\r\nadmin-token: " + goodAdmin, http.StatusRequestEntityTooLarge},
+		"without a token":  {"PUT " + api + "appraisalpolicy HTTP/1.1\r\nadmin-token: wrong", http.StatusRequestEntityTooLarge},
+		"to nowhere":       {"POST " + api + "tcb HTTP/1.1", http.StatusNotFound},
+		"of unsaid length": {"POST " + api + "platforms HTTP/1.1\r\nTransfer-Encoding: chunked\r\nuser-token: wrong", http.StatusUnauthorized},
+	} {
+		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: s.authorities, NextProtos: []string{"http/1.1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, end := "", ""
+		if strings.Contains(c.head, "chunked") {
+			body, end = fmt.Sprintf("%x\r\n", size), "\r\n0\r\n\r\n"
+		} else {
+			c.head += fmt.Sprintf("\r\nContent-Length: %d", size)
+		}
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		_, err = io.WriteString(conn, c.head+"\r\nHost: "+address+"\r\n\r\n"+body+strings.Repeat("x", size)+end)
+		if err != nil {
+			t.Fatalf("%s: what was sent was not heard out: %v", name, err)
+		}
+		answers := bufio.NewReader(conn)
+		for _, status := range []int{c.status, http.StatusOK} {
+			answer, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != status {
+				t.Errorf("%s: %v, status %d, not %d", name, err, answer.StatusCode, status)
+			}
+			// The connection is as good as it was.
+			_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: "+address+"\r\n\r\n")
+		}
+		_ = conn.Close()
+	}
+}
 
 func TestABodyThatEndsEarlyIsRefused(t *testing.T) {
 	t.Parallel()

@@ -351,11 +351,35 @@ func TestQuirk14Version3IsServedFromWhatIsKeptAndSaysThatItEnds(t *testing.T) {
 			t.Errorf("%s answers %d", path, r.status)
 		}
 	}
-	if calls := s.upstream.Calls("/v3/"); len(calls) != 0 {
+	// Nor is anything fetched for who registers or refreshes by it.
+	body := qcnltest.PlatformBody(named(extensionOf(t, platform)), nil)
+	user := map[string]string{"user-token": goodUser}
+	post := func(version string) reply {
+		return s.call(http.MethodPost, "/sgx/certification/"+version+"/platforms", user, []byte(body))
+	}
+	if r := s.want(post("v3"), http.StatusGone); !strings.HasPrefix(r.header.Get("Warning"), "299 - ") {
+		t.Errorf("%v", r.header)
+	}
+	s.want(s.admin(http.MethodPost, "/sgx/certification/v3/refresh", ""), http.StatusGone)
+	s.want(s.admin(http.MethodPost, "/sgx/certification/v3/refresh?type=x", ""), http.StatusBadRequest)
+	if calls := s.upstream.Calls(""); len(calls) != 0 {
 		t.Errorf("upstream was asked %v", calls)
 	}
+	s.want(post("v4"), http.StatusOK)
+	s.want(post("v3"), http.StatusOK) // it is there
 	if r := s.get("/sgx/certification/v4/rootcacrl"); r.header.Get("Warning") != "" {
 		t.Error("version 4 warns too")
+	}
+}
+
+func TestARetiredEvaluationIsNotTakenForTheEndOfVersion3(t *testing.T) {
+	t.Parallel()
+	s, platform := simulated(t)
+	fmspc := extensionOf(t, platform).FMSPC
+	s.upstream.Retire(17)
+	r := s.want(s.get(api+"tcb?tcbEvaluationDataNumber=17&fmspc="+hex.EncodeToString(fmspc[:])), http.StatusGone)
+	if strings.Contains(string(r.body), "version 3") || r.header.Get("Warning") != "" {
+		t.Errorf("%q %v", r.body, r.header)
 	}
 }
 

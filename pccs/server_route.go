@@ -48,6 +48,9 @@ func (s *Server) allRoutes() map[string]*route {
 			}
 		}
 		for name, methods := range writes() {
+			if get := methods[http.MethodGet]; get != nil {
+				methods[http.MethodHead] = get // Express answers it wherever it answers GET
+			}
 			path := "/sgx" + api + "/" + name
 			if there := out[path]; there != nil {
 				for method, handle := range methods {

@@ -44,6 +44,8 @@ type Registration struct {
 	EncryptedPPID  []byte
 	// Manifest is the platform's, decoded, or empty.
 	Manifest []byte
+	// Version is that of the API by which it came, 3 or 4; 0 stands for 4.
+	Version int
 }
 
 // Updates that a registration has filled.

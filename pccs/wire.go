@@ -45,6 +45,10 @@ const (
 // endOfV3 goes with every answer under a path of version 3.
 const endOfV3 = `299 - "PCS API version 3 is no longer available. What is cached of it is served, not renewed, and comes to its end. Use version 4."`
 
+// sentenceRetired goes with 410 where it is not version 3 of the API that has ended
+// but an evaluation (PCS API v4, Get TCB Info).
+const sentenceRetired = "The TCB evaluation is retired, and is no longer served."
+
 // sentence returns the body that goes with a status; clients print it, and some
 // tell cases apart by it.
 func sentence(status int) string {

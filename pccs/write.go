@@ -3,9 +3,9 @@
 package pccs
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -27,34 +27,39 @@ const (
 // nobody reads it.
 func (c *call) allowed(name string, tokens TokenHashes) bool {
 	if c.r.ContentLength > c.cfg.MaxBody {
-		c.leave()
 		c.refuse(refuse(http.StatusRequestEntityTooLarge, rats.TooLarge, "body: over %d bytes", c.cfg.MaxBody))
 		return false
 	}
 	given := c.r.Header[name]
 	if len(given) != 1 || !tokens.match(given[0]) {
-		c.leave()
 		c.refuse(refuse(http.StatusUnauthorized, rats.Unauthorized, "%s: no such token", strings.ToLower(name)))
 		return false
 	}
 	return true
 }
 
-// maxLeft is how much of a body is read of a call that is refused: some clients
-// lose an answer that comes while they still send.
-const maxLeft = 64 << 10
+// maxLeft is how much of a body is read behind the answer to a call that is refused.
+const maxLeft = 32 << 20
 
-// leave reads what is small of a body that nobody wants, and has the connection of
-// whoever sends more closed behind the answer.
+// answerEarly has an answer go out though the body has not come in yet.
+func (c *call) answerEarly() {
+	_ = http.NewResponseController(c.w).EnableFullDuplex() // HTTP/2 has it always, and a test's writer not
+}
+
+// leave reads what is left of a body that nobody wants, once the answer is out and
+// within the bounds of size and time. Clients that read nothing before they have sent
+// all, as those in Python on which Intel's tools stand, otherwise see a connection
+// that broke, and no answer. Who asked before he sends knows by the answer not to, and
+// in HTTP/2 it takes no connection with it.
 func (c *call) leave() {
-	if c.r.ContentLength >= 0 && c.r.ContentLength <= maxLeft {
-		defer c.receive()()
-		_, _ = io.Copy(io.Discard, io.LimitReader(c.r.Body, maxLeft)) // it counts for nothing
+	if c.r.ContentLength == 0 || c.r.ProtoMajor != 1 || c.r.Header.Get("Expect") != "" {
 		return
 	}
-	if c.r.ProtoMajor == 1 {
-		c.w.Header()["Connection"] = []string{"close"}
+	if http.NewResponseController(c.w).Flush() != nil {
+		return // a test's, or nobody is there any more
 	}
+	defer c.receive()()
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.r.Body, maxLeft)) // it counts for nothing; what is left then closes the connection
 }
 
 // receive bounds how long a body may take, until the function that it returns is
@@ -68,13 +73,12 @@ func (c *call) receive() (done func()) {
 // body reads what was sent, within the bounds of size and time.
 func (c *call) body() ([]byte, error) {
 	defer c.receive()()
-	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.cfg.MaxBody))
-	var large *http.MaxBytesError
+	b, err := io.ReadAll(io.LimitReader(c.r.Body, c.cfg.MaxBody+1))
 	switch {
-	case errors.As(err, &large):
-		return nil, refuse(http.StatusRequestEntityTooLarge, rats.TooLarge, "body: over %d bytes", c.cfg.MaxBody)
 	case err != nil:
 		return nil, refuse(http.StatusBadRequest, rats.Malformed, "body: it ended early")
+	case int64(len(b)) > c.cfg.MaxBody:
+		return nil, refuse(http.StatusRequestEntityTooLarge, rats.TooLarge, "body: over %d bytes", c.cfg.MaxBody)
 	}
 	return b, nil
 }
@@ -102,6 +106,7 @@ func (c *call) register() {
 		c.refuse(err)
 		return
 	}
+	registration.Version = c.route.version
 	c.allow(readTime + answerTime)
 	if err := c.service.Register(c.r.Context(), registration, update); err != nil {
 		c.refuse(err)
@@ -154,7 +159,8 @@ func readRegistration(b []byte) (Registration, error) {
 // members returns the members of a JSON object, whose names are told apart by case.
 func members(b []byte) (map[string]json.RawMessage, error) {
 	var out map[string]json.RawMessage
-	if err := json.Unmarshal(b, &out); err != nil || out == nil {
+	// A byte order mark, which some editors put first, is none of JSON's.
+	if err := json.Unmarshal(bytes.TrimPrefix(b, []byte("\ufeff")), &out); err != nil || out == nil {
 		return nil, refuse(http.StatusBadRequest, rats.Malformed, "body: a JSON object is needed")
 	}
 	return out, nil
