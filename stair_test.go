@@ -54,6 +54,7 @@ var floors = map[string]int{
 	"explorer":           6,
 	"metrics":            6,
 	"pccs":               6,
+	"agent":              6,
 	"cmd/attesteer":      7,
 	"cmd/attesteer-wasm": 7,
 	"packaging/release":  7,
