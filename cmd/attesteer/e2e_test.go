@@ -20,6 +20,10 @@ import (
 	"time"
 )
 
+// patience bounds waits that end soon when nothing is wrong, however busy the
+// machine is.
+const patience = 2 * time.Minute
+
 // process is a node in a process of its own.
 type process struct {
 	cmd    *exec.Cmd
@@ -110,7 +114,7 @@ func tryProcess(home string, args ...string) (*process, error) {
 // moment that an answer of its, read elsewhere, would tell.
 func (p *process) says(t testing.TB, re *regexp.Regexp) []string {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if found := re.FindStringSubmatch(p.stderr.String()); found != nil {
 			return found
 		}
@@ -125,7 +129,7 @@ func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	select {
 	case <-p.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 	}
 }
 
@@ -138,8 +142,8 @@ func (p *process) stop(t testing.TB) error {
 	select {
 	case <-p.done:
 		return p.err
-	case <-time.After(20 * time.Second):
-		t.Fatalf("still running 20 s after SIGTERM\n%s", p.stderr)
+	case <-time.After(patience):
+		t.Fatalf("still running %v after SIGTERM\n%s", patience, p.stderr)
 		return nil
 	}
 }
@@ -148,7 +152,7 @@ func (p *process) stop(t testing.TB) error {
 func command(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	code = run(ctx, args, system{
 		stdin: strings.NewReader(""), stdout: &out, stderr: &errs,

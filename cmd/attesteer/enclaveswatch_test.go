@@ -54,7 +54,7 @@ func (w *watcher) next(t *testing.T) string {
 			t.Fatalf("it ended\n%s", w.stderr)
 		}
 		return line
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("no line comes\n%s", w.stderr)
 	}
 	return ""
@@ -63,7 +63,7 @@ func (w *watcher) next(t *testing.T) string {
 // awaitLoss waits until a watch has said more often than before that its node is gone.
 func (w *watcher) awaitLoss(t *testing.T, before int) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); w.losses() <= before; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); w.losses() <= before; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it does not say that the node is gone\n%s", w.stderr)
 		}
@@ -80,8 +80,8 @@ func TestAWatchOutlivesItsNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := startNode(t, home, "--network", "dev")
-	address := strings.TrimPrefix(p.url, "http://")
+	address := freePort(t) // which is its own again when it comes back
+	p := startNode(t, home, "--network", "dev", "--listen", address)
 	record := func(n uint64) string {
 		t.Helper()
 		q, err := platform.Quote(numbered(n))

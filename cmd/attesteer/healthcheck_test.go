@@ -55,15 +55,7 @@ func TestHealthIsAskedWithAndWithoutTLS(t *testing.T) {
 }
 
 func TestWhoeverDoesNotAnswerIsNotHealthy(t *testing.T) {
-	deaf, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := deaf.Addr().String()
-	if err := deaf.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if code, _, stderr := command(t, "healthcheck", "--listen", address); code != 1 {
+	if code, _, stderr := command(t, "healthcheck", "--listen", freePort(t)); code != 1 {
 		t.Errorf("nobody there: exit code %d, want 1\n%s", code, stderr)
 	}
 	for _, listen := range []string{"127.0.0.1:0", "127.0.0.1"} {

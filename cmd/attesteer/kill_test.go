@@ -72,7 +72,7 @@ func TestNothingAcknowledgedIsLostWhenTheNodeIsKilled(t *testing.T) {
 			defer mu.Unlock()
 			return len(acknowledged)
 		}
-		for want, waited := count()+perKill, 0; count() < want && waited < 500; waited++ {
+		for want, waited := count()+perKill, 0; count() < want && waited < 1000; waited++ {
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(time.Duration(round) * time.Millisecond)

@@ -7,30 +7,20 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/attesteer/attesteer/metrics"
 )
-
-// freePort returns an address that nobody listens on now.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it was never used
-	return l.Addr().String()
-}
 
 // TestAnOperatorSeesWhatANodeDoesAndNoSecretOfIt follows one node through its
 // metrics, its readiness and its log.
@@ -61,11 +51,7 @@ func TestAnOperatorSeesWhatANodeDoesAndNoSecretOfIt(t *testing.T) {
 	if status, b := call(t, http.MethodGet, p.url+"/readyz", "", ""); status != http.StatusOK || string(b) != `{"status":"ok","reasons":[]}` {
 		t.Errorf("/readyz: %d %s", status, b)
 	}
-	status, b := call(t, http.MethodGet, "http://"+port+"/metrics", "", "")
-	if status != http.StatusOK {
-		t.Fatalf("%d %s", status, b)
-	}
-	wantMetrics(t, string(b), []string{
+	page := awaitMetrics(t, "http://"+port+"/metrics", []string{
 		`attesteer_verdicts_total\{call="record",kind="none",tee="sgx",tier="affirming"\} 1`,
 		`attesteer_http_requests_total\{method="POST",route="/v1/evidence",status="2xx"\} 1`,
 		`attesteer_submission_duration_seconds_count\{outcome="recorded"\} 1`,
@@ -78,7 +64,7 @@ func TestAnOperatorSeesWhatANodeDoesAndNoSecretOfIt(t *testing.T) {
 		`attesteer_home_free_bytes [1-9]`, `attesteer_tokens\{state="active"\} 1`, `attesteer_ready 1`,
 		`attesteer_condition\{code="endorsements_stale"\} 0`, `attesteer_build_info\{goversion="go1\.`,
 	})
-	if strings.Contains(string(b), "attesteer_tls_certificate") {
+	if strings.Contains(page, "attesteer_tls_certificate") {
 		t.Error("a node without TLS has a certificate that ends")
 	}
 	if status, _ := call(t, http.MethodGet, "http://"+port+"/v1/ledger", "", ""); status != http.StatusNotFound {
@@ -93,11 +79,23 @@ func TestAnOperatorSeesWhatANodeDoesAndNoSecretOfIt(t *testing.T) {
 	wantCleanLog(t, p.stderr.String(), []string{key, secret, secret[16:], "att_", "Bearer"}, raw)
 }
 
-func wantMetrics(t *testing.T, page string, lines []string) {
+// awaitMetrics waits until a page of metrics has all lines, since what a node did
+// is counted when it is done, after the answer; it returns the page.
+func awaitMetrics(t *testing.T, url string, lines []string) (page string) {
 	t.Helper()
-	for _, want := range lines {
-		if !regexp.MustCompile(`(?m)^` + want).MatchString(page) {
-			t.Errorf("no metric is %s", want)
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		status, b := call(t, http.MethodGet, url, "", "")
+		if status != http.StatusOK {
+			t.Fatalf("%d %s", status, b)
+		}
+		page = string(b)
+		missing := slices.IndexFunc(lines, func(want string) bool { return !regexp.MustCompile(`(?m)^` + want).MatchString(page) })
+		if missing < 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Errorf("no metric is %s", lines[missing])
+			break
 		}
 	}
 	for _, d := range metrics.Table() {
@@ -107,6 +105,7 @@ func wantMetrics(t *testing.T, page string, lines []string) {
 			t.Errorf("%s is not served", d.Name)
 		}
 	}
+	return page
 }
 
 // wantCleanLog demands that each line is an object, and that none has a secret

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/simtee"
@@ -93,7 +92,7 @@ func TestARestoredHomeHasWhatTheOneThatWasBackedUpHad(t *testing.T) {
 		t.Errorf("config check: exit %d\n%s%s", code, out, errs)
 	}
 	q := startNode(t, again)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	got, err := client.New(q.url, secret, nil).Get(ctx, made.Record.ID)
 	if err != nil || got.ID != made.Record.ID || got.Tx != made.Record.Tx || got.Height != made.Height {

@@ -50,7 +50,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// lastPort is the port that was given out last, above firstPort.
+// lastPort is the port that was given out last, counted from firstPort.
 var lastPort atomic.Int32 //nolint:gochecknoglobals // tests of one process must not meet on a port
 
 // Ports of nodes that have to know each other's lie below those that systems
@@ -60,25 +60,36 @@ const (
 	manyPorts = 10_000
 )
 
-// ports returns as many that are free, for nodes that have to know each other's.
-func ports(t *testing.T, n int) []string {
+// ports returns as many that are free and follow each other, for nodes that have
+// to know each other's.
+func ports(t testing.TB, n int) []string {
 	t.Helper()
-	var out []string
-	for range manyPorts {
-		p := strconv.Itoa(firstPort + (os.Getpid()*97+int(lastPort.Add(1)))%manyPorts)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", p))
-		if err != nil {
-			continue
+	for range manyPorts / n {
+		last := int(lastPort.Add(int32(n))) //nolint:gosec // a handful
+		from := (os.Getpid()*97 + last - n) % manyPorts
+		var out []string
+		for p := from; p < min(from+n, manyPorts) && isFree(firstPort+p); p++ {
+			out = append(out, strconv.Itoa(firstPort+p))
 		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if out = append(out, p); len(out) == n {
+		if len(out) == n {
 			return out
 		}
 	}
 	t.Fatal("too few ports are free")
 	return nil
+}
+
+// isFree says whether nobody listens on a port of this machine.
+func isFree(port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	return err == nil && l.Close() == nil
+}
+
+// freePort returns an address that nobody listens on, and that no outgoing
+// connection takes.
+func freePort(t testing.TB) string {
+	t.Helper()
+	return net.JoinHostPort("127.0.0.1", ports(t, 1)[0])
 }
 
 // exitCode runs a command and demands its exit code: code N attesteer ARGS…

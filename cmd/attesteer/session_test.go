@@ -183,7 +183,7 @@ func TestTheDocumentedShieldedTransactionWorks(t *testing.T) {
 	}
 	sign := func(n uint64) [32]byte {
 		tx := record.Transaction{
-			Version: record.TransactionVersion, ChainID: ledger.ChainID, NotAfter: record.MillisOf(time.Now().Add(time.Minute)),
+			Version: record.TransactionVersion, ChainID: ledger.ChainID, NotAfter: record.MillisOf(time.Now().Add(patience)),
 			Submission: &record.Submission{Evidence: sessionQuote(t, filepath.Join(dir, "quote.dat"), n), URL: "my.enclave.example"},
 		}
 		if _, err := rand.Read(tx.Nonce[:]); err != nil {
@@ -239,7 +239,7 @@ func converse(args []string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // the conversation is over
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(conn, "GET /%s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+

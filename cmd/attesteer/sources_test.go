@@ -32,7 +32,7 @@ import (
 func commandAt(t testing.TB, home string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	code = run(ctx, args, system{
 		stdin: strings.NewReader(""), stdout: &out, stderr: &errs,

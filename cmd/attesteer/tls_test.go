@@ -95,7 +95,7 @@ func TestARenewedCertificateIsShownAfterASignal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for end := time.Now().Add(10 * time.Second); strings.Count(logged.String(), words) == before; time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(patience); strings.Count(logged.String(), words) == before; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("the log does not say %q:\n%s", words, logged)
 			}
@@ -180,7 +180,7 @@ func TestWhatCannotBeServedIsSaidBeforeANodeStarts(t *testing.T) {
 // printed, clients pin it, and it stays.
 func TestANodeWithACertificateOfItsOwn(t *testing.T) {
 	home := t.TempDir()
-	p := startNode(t, home, "--network", "dev", "--demo", "--tls-self-signed", "--tls-name", "node.example", "--drain-delay", "1m")
+	p := startNode(t, home, "--network", "dev", "--demo", "--tls-self-signed", "--tls-name", "node.example", "--drain-delay", "10m")
 	if !strings.HasPrefix(p.url, "https://") {
 		t.Fatal(p.url)
 	}
@@ -229,7 +229,7 @@ func TestANodeWithACertificateOfItsOwn(t *testing.T) {
 			code, _, _ := command(t, append([]string{"healthcheck", "--node", p.url, "--node-pin", pin}, args...)...)
 			return code
 		}
-		for end := time.Now().Add(10 * time.Second); ready("--ready") == 0; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(patience); ready("--ready") == 0; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("it says that it is ready for more")
 			}
@@ -242,7 +242,7 @@ func TestANodeWithACertificateOfItsOwn(t *testing.T) {
 		}
 		select {
 		case <-p.done:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("still running after a second signal\n%s", p.stderr)
 		}
 		var exit *exec.ExitError
