@@ -176,10 +176,14 @@ func (t *taking) Evidence(ctx context.Context, reportData [64]byte) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	return held(raw, reportData)
+	return held(t.name, raw, reportData)
 }
 
 // overdue says that there was no answer in time, or that nobody waits for one.
 func overdue(what string, ctx context.Context) error {
-	return rats.Errorf(rats.Internal, "%s: no evidence: %w", what, ctx.Err())
+	why := "the request was broken off"
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		why = "no evidence in time"
+	}
+	return &rats.Error{Kind: rats.Internal, Detail: what + ": " + why, Err: ctx.Err()}
 }

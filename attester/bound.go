@@ -21,36 +21,43 @@ const (
 )
 
 // held returns evidence if its report data is what was asked for: the one thing
-// that an attester knows better than whoever verifies later.
-func held(raw []byte, want [64]byte) ([]byte, error) {
+// that an attester knows better than whoever verifies later. The name is that of
+// the attester which gave it.
+func held(name string, raw []byte, want [64]byte) ([]byte, error) {
 	if len(raw) == 0 {
-		return nil, advise(rats.Errorf(rats.Malformed, "the TEE answered with nothing"),
-			"the quoting service of the host failed: its log says why")
+		return nil, advise(rats.Errorf(rats.Malformed, "%s answered with nothing", name), hostAdvice)
 	}
 	if isSNP(raw) {
-		if err := compare(raw[snpReportDataOffset:][:64], want); err != nil {
+		if err := compare(name, raw[snpReportDataOffset:][:64], want); err != nil {
 			return nil, err
 		}
-		return raw, advise(rats.Errorf(rats.Unsupported, "a report of AMD SEV-SNP, which is not verified here"),
+		return raw, advise(rats.Errorf(rats.Unsupported, "%s answered with a report of AMD SEV-SNP, which is not verified here", name),
 			"no node takes it; AMD's own tools verify it")
 	}
 	in, err := attesteer.Inspect(attesteer.Evidence{Raw: raw})
 	if err != nil {
-		return nil, rats.Errorf(rats.KindOf(err), "the TEE answered with %d bytes: %s", len(raw), detail(err))
+		return nil, rats.Errorf(rats.KindOf(err), "%s answered with %d bytes: %s", name, len(raw), detail(err))
 	}
-	if err := compare(in.ReportData, want); err != nil {
+	if err := compare(name, in.ReportData, want); err != nil {
 		return nil, err
 	}
 	return raw, nil
 }
 
+// hostAdvice is where to look when a quote comes out empty: Linux 6.7 hands on
+// the answer of a quoting service that failed as one without content.
+const hostAdvice = "the quoting service of the host failed: its log says why"
+
 // compare holds report data against what was asked for.
-func compare(got []byte, want [64]byte) error {
+func compare(name string, got []byte, want [64]byte) error {
 	if bytes.Equal(got, want[:]) {
 		return nil
 	}
-	return advise(rats.Errorf(rats.BindingMismatch, "the TEE answered with report data %x, and was asked for %x", got, want),
-		"somebody else may be asking the same device: only one may at a time")
+	advice := map[string]string{
+		Gramine: "another thread of the enclave may have written report data meanwhile: only one may ask at a time",
+		Command: "the command has to bind the report data that it is given, all 64 bytes",
+	}[name]
+	return advise(rats.Errorf(rats.BindingMismatch, "%s answered with report data %x, and was asked for %x", name, got, want), advice)
 }
 
 // isSNP reports whether raw is a report of SEV-SNP by its length and version.

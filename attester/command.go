@@ -7,7 +7,10 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"io"
+	"io/fs"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +38,10 @@ func (c command) check() error {
 		if errors.As(err, &at) {
 			err = at.Err
 		}
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
 		return rats.Errorf(rats.Unsupported, "the command %q cannot be run: %w", c.argv[0], err)
 	}
 	return nil
@@ -60,55 +67,50 @@ func (c command) obtain(ctx context.Context, reportData [64]byte) ([]byte, error
 		return nil, rats.Errorf(rats.TooLarge, "the command %s printed over %d bytes", c.argv[0], MaxEvidence)
 	case err != nil:
 		return nil, rats.Errorf(rats.Internal, "the command %s gave no evidence: %w%s", c.argv[0], err, said.firstLine())
-	case out.Len() == 0:
+	case out.kept.Len() == 0:
 		return nil, rats.Errorf(rats.Malformed, "the command %s printed nothing%s", c.argv[0], said.firstLine())
 	}
-	return attesteer.Decode(out.Bytes())
+	raw, err := attesteer.Decode(out.kept.Bytes())
+	if err != nil {
+		return nil, rats.Errorf(rats.KindOf(err), "what the command %s printed: %s", c.argv[0], detail(err))
+	}
+	return raw, nil
 }
 
 // beginning keeps the first bytes of what is written to it. What is beyond is an
 // error, which stops the command; if quiet it is dropped.
 type beginning struct {
-	bytes.Buffer
+	// kept is no embedded field: io.Copy would find its ReadFrom, and fill it
+	// without an end.
+	kept  bytes.Buffer
 	room  int
 	quiet bool
 	over  bool
 }
 
-var errOver = errors.New("too much output")
-
 func (b *beginning) Write(p []byte) (int, error) {
-	if room := b.room - b.Len(); len(p) > room {
-		b.over = true
-		b.Buffer.Write(p[:room])
-		if !b.quiet {
-			return room, errOver
-		}
+	room := b.room - b.kept.Len()
+	if len(p) <= room {
+		return b.kept.Write(p)
+	}
+	b.over = true
+	b.kept.Write(p[:room])
+	if b.quiet {
 		return len(p), nil
 	}
-	return b.Buffer.Write(p)
+	return room, io.ErrShortWrite
 }
 
-// firstLine returns the first line that is not empty, quoted, after a colon:
-// another program's words may hold anything.
+// firstLine returns the first line that is not empty, quoted and shortened, after
+// a colon: another program's words may hold anything.
 func (b *beginning) firstLine() string {
-	line, _, _ := strings.Cut(strings.TrimSpace(b.String()), "\n")
-	if line == "" {
+	line, _, _ := strings.Cut(strings.TrimSpace(b.kept.String()), "\n")
+	if line = strings.TrimSpace(line); line == "" {
 		return ""
 	}
-	return ": it says " + quoted(strings.TrimSpace(line))
-}
-
-// quoted returns a line in quotes, shortened.
-func quoted(line string) string {
 	const longest = 200
 	if runes := []rune(line); len(runes) > longest {
 		line = string(runes[:longest]) + "…"
 	}
-	return `"` + strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, line) + `"`
+	return ": it says " + strconv.Quote(line)
 }
