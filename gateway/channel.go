@@ -5,10 +5,8 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"io"
-	"strconv"
 	"sync"
 
 	"github.com/creachadair/jrpc2"
@@ -39,13 +37,13 @@ type transport interface {
 // count of what waits for an answer, so that a line can end when all is said,
 // and it settles where jrpc2 reads JSON-RPC 2.0 differently:
 //
-//   - an id of null is an id (section 4), not a notification: it travels under
-//     another name inside;
+//   - ids travel under other names inside, so that null is an id (section 4), not
+//     a notification, and one may be used twice at a time;
 //   - what is JSON but no request is -32600, not -32700 (section 5.1): text that
 //     is no JSON never comes to jrpc2.
 type line struct {
 	transport
-	alias string // what stands for null as an id, but for a number
+	ids *ids
 	// pushes is told what is answered; nil where there are none.
 	pushes *pushes
 
@@ -55,16 +53,17 @@ type line struct {
 	pending int
 	// calls counts those that are to be answered in them.
 	calls int
-	seq   int
 	// draining: nothing more is read.
 	draining bool
 	closed   bool
+	// noJSON: a message came that is no JSON.
+	noJSON bool
 }
 
 var _ channel.Channel = (*line)(nil)
 
 func newLine(t transport) *line {
-	l := &line{transport: t, alias: `"null-` + rand.Text() + "-"}
+	l := &line{transport: t, ids: newIDs()}
 	l.cond = sync.NewCond(&l.mu)
 	return l
 }
@@ -81,6 +80,7 @@ func (l *line) Recv() ([]byte, error) {
 		}
 		out, answers, fault := l.rename(msg)
 		if fault != nil {
+			l.note(fault)
 			if err := l.send(faultMessage(fault)); err != nil {
 				return nil, err
 			}
@@ -91,6 +91,19 @@ func (l *line) Recv() ([]byte, error) {
 		}
 		return out, nil
 	}
+}
+
+func (l *line) note(fault *jrpc2.Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noJSON = l.noJSON || fault.Code == jrpc2.ParseError
+}
+
+// wasNoJSON reports whether a message came that is no JSON.
+func (l *line) wasNoJSON() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.noJSON
 }
 
 // awaitRoom waits until fewer than maxPending messages, and maxCalls calls, wait; it reports whether
@@ -133,7 +146,7 @@ func (l *line) begin(answers int) bool {
 // Send implements [channel.Channel].
 func (l *line) Send(msg []byte) error {
 	defer l.end(answersIn(msg))
-	err := l.send(unescaped(l.restore(msg)))
+	err := l.send(l.ids.restore(unescaped(recoded(msg))))
 	if err == nil && l.pushes != nil {
 		l.pushes.answered(msg)
 	}
@@ -193,8 +206,8 @@ func (l *line) idle(ctx context.Context) {
 	}
 }
 
-// rename returns a message with another name for each id that is null, and how
-// many of its calls will be answered.
+// rename returns a message with another name for each id, and how many of its
+// calls will be answered.
 func (l *line) rename(msg []byte) (out []byte, answers int, fault *jrpc2.Error) {
 	trimmed := bytes.TrimSpace(msg)
 	if !json.Valid(trimmed) {
@@ -240,13 +253,11 @@ func (l *line) renameOne(msg json.RawMessage) (json.RawMessage, bool) {
 	if !named {
 		return msg, !isNotification(fields)
 	}
-	if string(bytes.TrimSpace(id)) != "null" {
+	alias, ok := l.ids.alias(id)
+	if !ok {
 		return msg, true
 	}
-	l.mu.Lock()
-	l.seq++
-	fields["id"] = json.RawMessage(l.alias + strconv.Itoa(l.seq) + `"`)
-	l.mu.Unlock()
+	fields["id"] = alias
 	out, err := json.Marshal(fields)
 	if err != nil {
 		return msg, true
@@ -287,9 +298,9 @@ type answerMessage struct {
 	Error   *jrpc2.Error    `json:"error,omitempty"`
 }
 
-// restore undoes in an answer what rename did to the question.
-func (l *line) restore(msg []byte) []byte {
-	if !bytes.Contains(msg, []byte(l.alias)) && !bytes.Contains(msg, []byte(`"code":-32700`)) {
+// recoded gives what is JSON but no request the code for that.
+func recoded(msg []byte) []byte {
+	if !bytes.Contains(msg, []byte(`"code":-32700`)) {
 		return msg
 	}
 	var out any
@@ -299,7 +310,7 @@ func (l *line) restore(msg []byte) []byte {
 			return msg
 		}
 		for _, m := range batch {
-			l.restoreOne(m)
+			m.recode()
 		}
 		out = batch
 	} else {
@@ -307,7 +318,7 @@ func (l *line) restore(msg []byte) []byte {
 		if json.Unmarshal(msg, m) != nil {
 			return msg
 		}
-		l.restoreOne(m)
+		m.recode()
 		out = m
 	}
 	b, err := json.Marshal(out)
@@ -317,10 +328,7 @@ func (l *line) restore(msg []byte) []byte {
 	return b
 }
 
-func (l *line) restoreOne(m *answerMessage) {
-	if bytes.HasPrefix(m.ID, []byte(l.alias)) {
-		m.ID = json.RawMessage("null")
-	}
+func (m *answerMessage) recode() {
 	if m.Error != nil && m.Error.Code == jrpc2.ParseError {
 		m.Error.Code = jrpc2.InvalidRequest
 	}

@@ -83,12 +83,12 @@ type quoteInput struct {
 }
 
 func (g *Gateway) compatibleEntries() []entry {
-	forward := func(ctx context.Context, in *quoteInput) envelope {
+	forward := func(ctx context.Context, in *quoteInput) (envelope, error) {
 		return g.envelopedCall(ctx, "attesteer_forwardDcapQuote", in.Body.Quote, in.Body.URL)
 	}
 	return []entry{
 		serveEnveloped(g.compatible(http.MethodGet, "get_methods", "List the JSON-RPC methods"),
-			func(ctx context.Context, _ *nothing) envelope { return g.envelopedCall(ctx, "rpc_methods") }),
+			func(ctx context.Context, _ *nothing) (envelope, error) { return g.envelopedCall(ctx, "rpc_methods") }),
 		serveEnveloped(withToken(g.compatible(http.MethodPost, "forward_dcap_quote", "Have a DCAP quote verified and recorded")),
 			forward),
 		serveEnveloped(withToken(g.compatible(http.MethodPost, "forward_ias_attestation_report", "Have an IAS report verified and recorded")),
@@ -102,25 +102,30 @@ func (g *Gateway) compatible(method, name, summary string) huma.Operation {
 	return op
 }
 
-// serveEnveloped makes an entry of a handler whose errors are envelopes too.
-func serveEnveloped[I any](op huma.Operation, handle func(context.Context, *I) envelope) entry {
+// serveEnveloped makes an entry of a handler that puts into the envelope what has
+// gone wrong, and returns as errors what has an HTTP status too.
+func serveEnveloped[I any](op huma.Operation, handle func(context.Context, *I) (envelope, error)) entry {
 	return entry{rest: op, register: func(api huma.API) { registerEnveloped(api, op, handle) }}
 }
 
-func registerEnveloped[I any](api huma.API, op huma.Operation, handle func(context.Context, *I) envelope) {
+func registerEnveloped[I any](api huma.API, op huma.Operation, handle func(context.Context, *I) (envelope, error)) {
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[envelope](), true, "")
 	op.Responses = map[string]*huma.Response{"default": {
 		Description: "The same envelope, for a token, rate, size or body that is refused.",
 		Content:     map[string]*huma.MediaType{jsonType: {Schema: schema}},
 	}}
 	huma.Register(api, op, func(ctx context.Context, in *I) (*envelopeOutput, error) {
-		return &envelopeOutput{Body: handle(ctx, in)}, nil
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, problemOf(err) // outward puts it into an envelope
+		}
+		return &envelopeOutput{Body: out}, nil
 	})
 }
 
 // envelopedCall calls a JSON-RPC method on behalf of REST. A nil *string counts
 // as no parameter.
-func (g *Gateway) envelopedCall(ctx context.Context, method string, params ...any) envelope {
+func (g *Gateway) envelopedCall(ctx context.Context, method string, params ...any) (envelope, error) {
 	var raw []json.RawMessage
 	for _, p := range params {
 		if s, ok := p.(*string); ok && s == nil {
@@ -128,7 +133,7 @@ func (g *Gateway) envelopedCall(ctx context.Context, method string, params ...an
 		}
 		b, err := json.Marshal(p)
 		if err != nil {
-			return envelop(nil, rats.Errorf(rats.Internal, "encode: %w", err))
+			return envelop(nil, rats.Errorf(rats.Internal, "encode: %w", err)), nil
 		}
 		raw = append(raw, b)
 	}
@@ -136,5 +141,10 @@ func (g *Gateway) envelopedCall(ctx context.Context, method string, params ...an
 	if err != nil {
 		err = g.fault(ctx, err)
 	}
-	return envelop(result, err)
+	switch rats.KindOf(err) {
+	case rats.Unauthorized, rats.QuotaExceeded, rats.TooLarge:
+		return envelope{}, err
+	default:
+		return envelop(result, err), nil
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/simtee"
 )
@@ -182,6 +183,8 @@ func TestCompatibleErrorsKeepTheOriginalsWay(t *testing.T) {
 		{"an unknown field", dcap, "any", `{"quote":"00","more":1}`, 400, 14, "malformed: "},
 		{"a quote that is a number", dcap, "any", `{"quote":1}`, 400, 14, "malformed: "},
 		{"too large", dcap, "any", body(strings.Repeat("00", 1<<20)), 413, 1, "too_large: "},
+		{"evidence that is too large", dcap, "any", body(strings.Repeat("00", 21<<10)), 413, 1, "too_large: evidence: "},
+		{"a report that is too large", ias, "any", body(strings.Repeat("00", 21<<10)), 413, 1, "too_large: evidence: "},
 		{"an empty quote", dcap, "any", body(""), 200, 14, "malformed: quote: empty"},
 		{"not hex", dcap, "any", body("xyz!"), 200, 14, "malformed: quote: not hex"},
 		{"odd", dcap, "any", body("abc"), 200, 14, "malformed: quote: an odd number"},
@@ -213,10 +216,14 @@ func TestCompatibleErrorsKeepTheOriginalsWay(t *testing.T) {
 func (h *house) rpc(t testing.TB, token, msg string) inner {
 	t.Helper()
 	r := h.post(t, "/", token, msg)
-	if r.status != 200 || r.header.Get("Content-Type") != "application/json" {
+	got, want := as[inner](t, r.body), http.StatusOK
+	if got.Error != nil && got.Error.Code == -32700 {
+		want = http.StatusBadRequest
+	}
+	if r.status != want || r.header.Get("Content-Type") != "application/json" {
 		t.Fatalf("%d %s %s", r.status, r.header, r.body)
 	}
-	return as[inner](t, r.body)
+	return got
 }
 
 func TestJSONRPCByPost(t *testing.T) {
@@ -361,5 +368,17 @@ func TestTheQuoteInBase64IsNotHex(t *testing.T) {
 	got := h.rpc(t, "", `{"jsonrpc":"2.0","id":1,"method":"attesteer_forwardDcapQuote","params":["`+text+`"]}`)
 	if said := returnedText(t, *got.Result); !strings.HasPrefix(said, "malformed: quote: ") {
 		t.Errorf("%s", said)
+	}
+}
+
+func TestAQuotaOfTheLedgerHasItsStatusInTheCompatibleCallsToo(t *testing.T) {
+	h, s := openSlow(t, nil)
+	full := error(rats.Errorf(rats.QuotaExceeded, "the block is full"))
+	s.err.Store(&full)
+	r := h.post(t, "/v1/attesteer/forward_dcap_quote", "any", fmt.Sprintf(`{"quote":"%x"}`, quote(t, 2, simtee.Enclave{})))
+	got := as[envelope](t, r.body)
+	if r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") != "1" || got.Code != 1 ||
+		got.Message != "quota_exceeded: the block is full" || r.header.Get("Content-Type") != "application/json" {
+		t.Errorf("%d %v %s", r.status, r.header, r.body)
 	}
 }

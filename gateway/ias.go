@@ -23,7 +23,7 @@ type reportInput struct {
 	}
 }
 
-func (g *Gateway) forwardIASReport(ctx context.Context, in *reportInput) envelope {
+func (g *Gateway) forwardIASReport(ctx context.Context, in *reportInput) (envelope, error) {
 	b := &in.Body
 	var report any
 	switch {
@@ -36,7 +36,7 @@ func (g *Gateway) forwardIASReport(ctx context.Context, in *reportInput) envelop
 		}
 		report = members
 	default:
-		return envelop(nil, rats.Errorf(rats.Malformed, "give either quote, or report and signature"))
+		return envelop(nil, rats.Errorf(rats.Malformed, "give either quote, or report and signature")), nil
 	}
 	return g.envelopedCall(ctx, "attesteer_forwardIasAttestationReport", report, b.URL)
 }

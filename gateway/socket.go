@@ -60,7 +60,8 @@ func enter(w http.ResponseWriter, req *http.Request) (*caller, bool) {
 
 // servePost serves JSON-RPC by POST: one message, single or batch, and its
 // answer. Errors of JSON-RPC are answers like others, with status 200, but for
-// a message of which nothing was let in: that has the status of the reason.
+// what is no JSON, which has 400, and a message of which nothing was let in, which
+// has the status of the reason.
 func (r *rpc) servePost(w http.ResponseWriter, req *http.Request) {
 	if _, ok := enter(w, req); !ok {
 		return
@@ -85,8 +86,11 @@ func (r *rpc) servePost(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	status, answer := http.StatusOK, p.said()
-	if answer == nil {
+	switch {
+	case answer == nil:
 		status = http.StatusNoContent
+	case l.wasNoJSON():
+		status = http.StatusBadRequest
 	}
 	if refused := decided.problem(); refused != nil {
 		refused.setHeader(w.Header())
