@@ -142,14 +142,15 @@ func (s *Service) fill(ctx context.Context, k store.Key) error {
 	})
 }
 
-// fetch asks the upstreams in turn until one gives what verifies, and keeps it.
-// Errors are Refusals.
+// fetch asks the upstreams in turn until one gives what verifies and is current,
+// and keeps it. What is stale is kept where nobody has better. Errors are Refusals.
 func (s *Service) fetch(ctx context.Context, k store.Key) (Outcome, error) {
 	before, err := s.kept(ctx, k)
 	if err != nil {
 		return Down, err
 	}
 	var verdict verdict
+	var stale Outcome // what became of one that is
 	for _, u := range s.upstreams {
 		began := s.now()
 		event := Event{Upstream: u.Name(), What: k.String()}
@@ -164,11 +165,23 @@ func (s *Service) fetch(ctx context.Context, k store.Key) (Outcome, error) {
 		if err == nil {
 			s.log.InfoContext(ctx, "artefact fetched", slog.String("key", k.String()),
 				slog.String("upstream", u.Name()), slog.String("outcome", string(event.Outcome)))
-			return event.Outcome, nil
+			if before, err = s.kept(ctx, k); err != nil {
+				return Down, err
+			}
+			if before == nil || !s.Stale(before) {
+				return event.Outcome, nil
+			}
+			if stale != Got {
+				stale = event.Outcome
+			}
+			continue
 		}
 		s.log.WarnContext(ctx, "artefact not had", slog.String("key", k.String()), slog.String("upstream", u.Name()),
 			slog.String("outcome", string(event.Outcome)), slog.String("error", err.Error()))
 		verdict.hear(err)
+	}
+	if stale != "" {
+		return stale, nil
 	}
 	return verdict.outcome(), verdict.refusal(k.String())
 }

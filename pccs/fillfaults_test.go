@@ -342,6 +342,50 @@ func TestAnUpstreamThatIsDownIsLeftAloneForAWhile(t *testing.T) {
 	l.must(t, rootKey())
 }
 
+// TestWhoGivesWhatIsStaleDoesNotKeepTheNextFromBeingAsked: some caches serve what is
+// past its time, and the next upstream has what is current.
+func TestWhoGivesWhatIsStaleDoesNotKeepTheNextFromBeingAsked(t *testing.T) {
+	t.Parallel()
+	pki := newPKI(t, simtee.Faults{})
+	old, err := pcstest.New(pki.RootCertificate(), vendor(t, simtee.Faults{}, start().Add(-40*24*time.Hour))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := pcstest.New(pki.RootCertificate(), vendor(t, simtee.Faults{}, start())...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var both []pccs.Upstream
+	for _, one := range []*pcstest.PCS{old, now} {
+		server := httptest.NewServer(one)
+		t.Cleanup(server.Close)
+		both = append(both, upstream(t, server.URL, setup{}))
+	}
+	l := newLab(t, setup{upstreams: both})
+	for _, k := range []store.Key{rootKey(), pckKey("platform"), tcbKey(rats.SGX, "standard"), qeKey(rats.TDX, "standard")} {
+		if a := l.must(t, k); l.Stale(a) {
+			t.Errorf("%s is stale, and the second has another", k)
+		}
+	}
+	// Without the second the first's is better than nothing, and newer than nothing.
+	now.Break("", pcstest.Status(500))
+	if a := l.must(t, qeKey(rats.SGX, "standard")); !l.Stale(a) {
+		t.Error("the first has nothing that is current")
+	}
+	now.Mend()
+	l.clock.advance(2 * time.Minute)
+	if a := l.must(t, qeKey(rats.SGX, "standard")); l.Stale(a) {
+		t.Error("the second was not asked again")
+	}
+	// In the other order nobody asks the one who has nothing current.
+	first := newLab(t, setup{upstreams: []pccs.Upstream{both[1], both[0]}})
+	before := len(old.Calls(""))
+	first.must(t, tcbKey(rats.SGX, "standard"))
+	if calls := old.Calls("")[before:]; len(calls) > 0 {
+		t.Errorf("asked without need: %v", calls)
+	}
+}
+
 func TestAnEvaluationThatIsRetiredIsGone(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, setup{})
