@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"reflect"
 	"strings"
 
@@ -186,10 +187,33 @@ func (g *Gateway) admitCall(ctx huma.Context) error {
 		return call.unread
 	}
 	u := ctx.URL()
-	for name, values := range u.Query() {
-		if len(values) > 1 {
-			return rats.Errorf(rats.Malformed, "query.%.40s: given twice", name)
+	return checkQuery(u.RawQuery)
+}
+
+// checkQuery refuses a query of which readers differ in what they take, or would
+// pass over a part: then a list might lack the filter that its caller wrote.
+func checkQuery(query string) error {
+	seen := make(map[string]bool)
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		if pair == "" {
+			continue
 		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		if err == nil {
+			_, err = url.QueryUnescape(value)
+		}
+		switch {
+		case err != nil:
+			return rats.Errorf(rats.Malformed, "query: %.40q is not percent-encoded", pair)
+		case seen[name]:
+			return rats.Errorf(rats.Malformed, "query.%.40s: given twice", name)
+		case strings.Contains(name, ";"): // net/url passes such a pair over
+			return rats.Errorf(rats.Malformed, "query.%.40s: unknown query parameter", name)
+		}
+		seen[name] = true
 	}
 	return nil
 }

@@ -177,7 +177,12 @@ func decodeEvidence(text string) ([]byte, error) {
 	return attesteer.Decode(b)
 }
 
+// decodeBase64 reads standard base64 (RFC 4648 section 4), with white space in it
+// where its writer broke or set off lines.
 func decodeBase64(name, text string) ([]byte, error) {
+	if strings.ContainsAny(text, " \t") { // ends of lines the decoder passes over
+		text = strings.NewReplacer(" ", "", "\t", "").Replace(text)
+	}
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, rats.Errorf(rats.Malformed, "%s: not standard base64", name)

@@ -4,7 +4,9 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -40,6 +42,10 @@ func unescaped(msg []byte) []byte {
 // encoding/json would take it for ours, also beside ours.
 func readJSON(data []byte, v any) error {
 	if err := json.Unmarshal(data, v); err != nil {
+		var other *json.UnmarshalTypeError
+		if errors.As(err, &other) { // it names types of Go's
+			return fmt.Errorf("%s: a %s is not taken here", cmp.Or(other.Field, "the value"), other.Value)
+		}
 		return err
 	}
 	if _, first := v.(*any); !first {
@@ -69,7 +75,7 @@ func checkNames(dec *json.Decoder) error {
 				return err
 			}
 			if s, _ := name.(string); isPreview(s) {
-				return fmt.Errorf("%q: unexpected property: Azure's preview of 2018 had it; post quote or report, and runtimeData, as of 2025-06-01", s)
+				return fmt.Errorf("%q: unexpected property: all names are lower case; in Azure's preview of 2018 it was one: post quote or report, and runtimeData, as of 2025-06-01", s)
 			}
 			if isFolded(name) {
 				return fmt.Errorf("%.40q: unexpected property: all names are lower case", name)

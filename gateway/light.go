@@ -17,7 +17,18 @@ import (
 )
 
 type blockInput struct {
-	Height string `path:"height" doc:"a number, or the word latest" example:"latest"`
+	Height heightParam `path:"height" doc:"a number, or the word latest"`
+}
+
+// heightParam is the number of a block, as a JSON number or a string, or a word.
+type heightParam string
+
+// Schema implements [huma.SchemaProvider].
+func (heightParam) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		OneOf:    []*huma.Schema{{Type: huma.TypeInteger}, {Type: huma.TypeString}},
+		Examples: []any{"latest"},
+	}
 }
 
 type blockOutput struct {
@@ -72,7 +83,7 @@ func rawResponse(kind string, schema *huma.Schema) map[string]*huma.Response {
 }
 
 func (g *Gateway) block(ctx context.Context, in *blockInput) (*blockOutput, error) {
-	height, err := g.heightOf(ctx, in.Height)
+	height, err := g.heightOf(ctx, string(in.Height))
 	if err != nil {
 		return nil, err
 	}

@@ -188,6 +188,7 @@ func twins(t *testing.T, h *house, raw []byte, id string) []twin {
 		{"registry.challenge", ``, "GET", "/v1/challenge", ""},
 		{"registry.ledger", `[]`, "GET", "/v1/ledger", ""},
 		{"registry.block", `["1"]`, "GET", "/v1/ledger/blocks/1", ""},
+		{"registry.block", `{"height":1}`, "GET", "/v1/ledger/blocks/1", ""},
 		{"registry.proposals", ``, "GET", "/v1/ledger/proposals", ""},
 		{"registry.govern", `["AAAA"]`, "POST", "/v1/ledger/transactions", `{"transaction":"AAAA"}`},
 		{"registry.govern", `["` + stranger + `"]`, "POST", "/v1/ledger/transactions", `{"transaction":"` + stranger + `"}`},
