@@ -410,4 +410,3 @@ func TestAConfigurationThatCannotBeMeantIsRefused(t *testing.T) {
 		}
 	}
 }
-

@@ -4,6 +4,7 @@ package agent_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -171,6 +172,8 @@ func key(n byte) ed25519.PrivateKey {
 type node struct {
 	*ledger
 	key ed25519.PrivateKey
+	// tells is how often events are told; zero is every minute.
+	tells time.Duration
 
 	state sync.Mutex // guards what follows
 	// down answers nothing; deaf does what it is asked and loses the answer.
@@ -300,7 +303,7 @@ func (n *node) Submit(_ context.Context, s client.Submission) (*client.Recorded,
 	return &client.Recorded{Record: *v, Result: r.Result, Tx: r.Tx.Hex(), Height: r.Height}, nil
 }
 
-// Events looks every minute what happened.
+// Events looks now and then what happened.
 func (n *node) Events(ctx context.Context, f client.Follow) iter.Seq2[*client.Event, error] {
 	return func(yield func(*client.Event, error) bool) {
 		if err := n.up(); err != nil {
@@ -309,7 +312,7 @@ func (n *node) Events(ctx context.Context, f client.Follow) iter.Seq2[*client.Ev
 		}
 		from := n.reg.EventCount()
 		for {
-			wait, cancel := context.WithTimeout(ctx, time.Minute)
+			wait, cancel := context.WithTimeout(ctx, cmp.Or(n.tells, time.Minute))
 			<-wait.Done()
 			cancel()
 			if ctx.Err() != nil {
