@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/cometbft/cometbft/types"
+
 	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
 )
@@ -116,6 +118,17 @@ func TestAFollowerHoldsNodesToTheStateThatBlocksCarry(t *testing.T) {
 	}
 	if err := f.Holds(8, sumOf("eight")); !errors.Is(err, rats.NotFound) {
 		t.Errorf("a state that no block carries yet: %v", err)
+	}
+	// A block without transactions leaves the state as it was.
+	c.header.DataHash = types.Txs{}.Hash()
+	if err := f.Add(c.at(t, 9, "eight")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Holds(9, sumOf("eight")); err != nil {
+		t.Error(err)
+	}
+	if err := f.Holds(9, sumOf("nine")); !errors.Is(err, rats.BindingMismatch) {
+		t.Errorf("another state after a block without transactions: %v", err)
 	}
 }
 

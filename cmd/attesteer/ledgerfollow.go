@@ -41,6 +41,10 @@ With several --node it compares what they say. It ends with code 10 when a block
 forged, when a node's state is not the one that the validators signed, or when the
 ledger forked: then --evidence FILE takes both blocks, which prove it to anyone.
 
+The validators sign a state with the block after it. With --once it waits for that
+block, for three quarters of a minute at most, so that the newest state which each
+node shows was held against it.
+
 --state FILE remembers how far it came, and is what the next run trusts.`,
 		Example: `  attesteer ledger follow --trust genesis.json --node https://a.example --node https://b.example
   attesteer ledger follow --trust genesis.json --state ledger.state --once`,
@@ -88,6 +92,8 @@ type following struct {
 	follower *proof.Follower
 	nodes    []*followedNode
 	printed  int64
+	// closing: what nodes say of their newest state is not taken down any more.
+	closing bool
 }
 
 // followedNode is a node that is asked, and what it last said of its state.
@@ -108,12 +114,15 @@ func (a *app) ledgerFollow(ctx context.Context, f followFlags) error {
 	for _, node := range f.nodes {
 		w.nodes = append(w.nodes, &followedNode{url: node, api: a.dial(node), claimed: map[uint64]string{}})
 	}
+	if f.once {
+		return w.once(ctx)
+	}
 	for {
 		if err := w.look(ctx); err != nil {
 			return err
 		}
-		if f.once {
-			return nil
+		if err := w.say(); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -121,6 +130,42 @@ func (a *app) ledgerFollow(ctx context.Context, f followFlags) error {
 		case <-time.After(f.every):
 		}
 	}
+}
+
+// once looks until the newest state that each node showed in the first look was
+// held against the block that carries it.
+func (w *following) once(ctx context.Context) error {
+	for end := time.Now().Add(signing); ; {
+		if err := w.look(ctx); err != nil {
+			return err
+		}
+		w.closing = true
+		open := w.open()
+		if open == nil {
+			break
+		}
+		if time.Now().After(end) {
+			w.app.sayf("warning: %s: the block that carries its newest state is not there yet", open.url)
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(w.flags.every, time.Second)):
+		}
+	}
+	return w.say()
+}
+
+// open returns a node that answers and whose newest state was not held against a
+// block, or nil.
+func (w *following) open() *followedNode {
+	for _, n := range w.nodes {
+		if !n.down && len(n.claimed) > 0 {
+			return n
+		}
+	}
+	return nil
 }
 
 // followTrust is where following begins: what is remembered, or --trust.
@@ -189,7 +234,24 @@ func (w *following) look(ctx context.Context) error {
 	if err := w.compare(ctx); err != nil {
 		return err
 	}
-	return w.say()
+	return w.newest()
+}
+
+// newest holds what nodes say of their newest state against the blocks that are
+// there by now, after the nodes were held to one another: a fork is more to show.
+func (w *following) newest() error {
+	for _, n := range w.nodes {
+		for height, hash := range n.claimed {
+			held, err := w.holds(n, height, hash)
+			if err != nil {
+				return w.accuse(n, err)
+			}
+			if held {
+				delete(n.claimed, height)
+			}
+		}
+	}
+	return nil
 }
 
 // compare holds the nodes to one another at the newest height that all have.
@@ -230,15 +292,17 @@ func (w *following) ask(ctx context.Context, n *followedNode) error {
 		if err := w.add(ctx, n, height+1); err != nil {
 			return err
 		}
-		if err := w.holds(n, height, hash); err != nil {
+		if _, err := w.holds(n, height, hash); err != nil {
 			return err
 		}
 		delete(n.claimed, height)
 	}
-	if len(n.claimed) >= maxClaims {
-		clear(n.claimed) // of heights that never came
+	if !w.closing {
+		if len(n.claimed) >= maxClaims {
+			clear(n.claimed) // of heights that never came
+		}
+		n.claimed[l.Height] = l.AppHash
 	}
-	n.claimed[l.Height] = l.AppHash
 	return w.add(ctx, n, n.height)
 }
 
@@ -290,17 +354,18 @@ func (w *following) add(ctx context.Context, n *followedNode, height uint64) err
 	return w.follower.Add(b)
 }
 
-// holds compares what a node said of its state with what the validators signed.
-func (w *following) holds(n *followedNode, height uint64, hash string) error {
+// holds compares what a node said of its state with what the validators signed, if
+// they are known to have.
+func (w *following) holds(n *followedNode, height uint64, hash string) (held bool, err error) {
 	var claimed proof.Hex
 	if err := json.Unmarshal([]byte(`"`+hash+`"`), &claimed); err != nil {
-		return rats.Errorf(rats.Malformed, "%s: the hash of its state: %w", n.url, err)
+		return false, rats.Errorf(rats.Malformed, "%s: the hash of its state: %w", n.url, err)
 	}
-	err := w.follower.Holds(height, claimed)
+	err = w.follower.Holds(height, claimed)
 	if rats.KindOf(err) == rats.NotFound {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // accuse names the node, and keeps the proof of a fork.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -14,7 +15,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
@@ -138,8 +141,8 @@ func TestALightClientFindsANodeThatLies(t *testing.T) {
 		}
 	}
 
-	// A node that shows another state than the validators signed is found when
-	// the next block is there.
+	// A node that shows another state than the validators signed is found with the
+	// block that carries it.
 	lying := liar(t, p.url, "/v1/ledger", func(b []byte) []byte {
 		if bytes.HasPrefix(b, []byte(`{"chain_id"`)) {
 			return flip("app_hash")(b)
@@ -149,12 +152,80 @@ func TestALightClientFindsANodeThatLies(t *testing.T) {
 	w := &following{app: &app{system: system{stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}}, follower: proof.NewFollower(mustTrust(t, genesis))}
 	n := &followedNode{url: lying, api: w.app.dial(lying), claimed: map[uint64]string{}}
 	w.nodes = append(w.nodes, n)
-	if err := w.look(t.Context()); err != nil {
-		t.Fatal(err)
+	n.claimed[1] = strings.Repeat("0", 64) // of a block with a time, which the next one shows
+	if err := w.look(t.Context()); rats.KindOf(err) != rats.BindingMismatch {
+		t.Errorf("an application hash that was wrong before: %v", err)
 	}
-	register(t, p, 20, 2)
+	clear(n.claimed)
 	if err := w.look(t.Context()); rats.KindOf(err) != rats.BindingMismatch {
 		t.Errorf("a wrong application hash: %v", err)
+	}
+	if code, _, errs := follow(t, "--trust", genesis, "--node", lying); code != 10 || !strings.Contains(errs, "state of height") {
+		t.Errorf("a wrong application hash, looked at once: exit %d\n%s", code, errs)
+	}
+}
+
+// atRest waits until the newest block of a node has no transactions.
+func atRest(t *testing.T, p *process) {
+	t.Helper()
+	a := &app{system: system{stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}}
+	nothing := sha256.Sum256(nil)
+	for range 1000 {
+		l, err := a.dial(p.url).Ledger(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := a.dial(p.url).Block(t.Context(), l.Height)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := proof.DecodeBlock(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Equal(b.Header.Data, nothing[:]) && l.Height > 2 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the ledger does not come to rest")
+}
+
+// TestALightClientThatLooksOnceWaitsForTheBlockThatShowsTheState has a node show the
+// block before its newest first, as if that were still to come.
+func TestALightClientThatLooksOnceWaitsForTheBlockThatShowsTheState(t *testing.T) {
+	home := t.TempDir()
+	p := startNode(t, home, "--network", "dev")
+	register(t, p, 1, 1)
+	atRest(t, p)
+	genesis := filepath.Join(home, "config", "genesis.json")
+	var shown atomic.Int64
+	late := liar(t, p.url, "/v1/ledger", func(b []byte) []byte {
+		if !bytes.HasPrefix(b, []byte(`{"chain_id"`)) {
+			return b
+		}
+		if shown.Add(1) > 1 {
+			return b
+		}
+		var l map[string]any
+		if json.Unmarshal(b, &l) != nil {
+			return b
+		}
+		height := int(l["height"].(float64)) - 1
+		l["height"] = height
+		l["block"].(map[string]any)["height"] = height
+		out, err := json.Marshal(l)
+		if err != nil {
+			return b
+		}
+		return out
+	})
+	code, last, errs := follow(t, "--trust", genesis, "--node", late, "--every", "50ms")
+	if code != 0 || shown.Load() < 2 {
+		t.Fatalf("exit %d after %d looks\n%s", code, shown.Load(), errs)
+	}
+	if last.Nodes != 1 {
+		t.Errorf("%+v", last)
 	}
 }
 
