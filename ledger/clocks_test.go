@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,83 @@ func TestAClockThatIsAheadOrBehindHoldsNobodyUp(t *testing.T) {
 		last = rec.LastAttested
 	}
 	same(t, 0, nodes...)
+}
+
+// TestAClockThatStepsWhileTheNodeRunsHoldsNobodyUp has one of four validators step
+// ten minutes ahead, be set right, step as much behind, and be set right.
+func TestAClockThatStepsWhileTheNodeRunsHoldsNobodyUp(t *testing.T) {
+	t.Parallel() // it mostly waits
+	begun := record.MillisOf(time.Now())
+	net := found(t, 4)
+	var off atomic.Int64
+	refused := &lockedBuffer{}
+	var nodes []*Node
+	for i, home := range net.homes {
+		net.adjust = func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(refused, nil)) }
+		if i == 1 {
+			net.adjust = func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) } }
+		}
+		nodes = append(nodes, net.start(t, home))
+	}
+	r := newRegistrar(t, nodes[0].genesis.doc.ChainID)
+	mustSubmit(t, nodes[0], r.endorsements(t, time.Now()))
+	last, number := record.Millis(0), uint64(0)
+	for _, step := range []time.Duration{0, 10 * time.Minute, 0, -10 * time.Minute, 0} {
+		off.Store(int64(step))
+		before := strings.Count(refused.String(), "proposal refused")
+		// More blocks than there are validators, so that each is the proposer.
+		for range 5 {
+			number++
+			a := r.attest(t, nodes[0], number)
+			rec, err := nodes[0].Registry().Record(a.id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := record.MillisOf(time.Now())
+			if rec.LastAttested <= last || rec.LastAttested > now+5_000 || rec.LastAttested < begun-1_000 {
+				t.Errorf("with a step of %v block %d has ledger time %d, the last had %d, and it is %d", step, rec.Height, rec.LastAttested, last, now)
+			}
+			last = rec.LastAttested
+		}
+		if now := strings.Count(refused.String(), "proposal refused"); step > 0 && now == before {
+			t.Errorf("with a step of %v the others refused no proposal", step)
+		}
+		if step <= 0 { // who is behind, or right again, takes transactions as before
+			number++
+			r.attest(t, nodes[1], number)
+		}
+	}
+	same(t, 0, nodes...)
+	if err := nodes[1].Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestALoneValidatorWhoseClockStepsGoesOnFromTheLastLedgerTime: nobody is there to
+// refuse its proposals, and ledger time never goes back.
+func TestALoneValidatorWhoseClockStepsGoesOnFromTheLastLedgerTime(t *testing.T) {
+	t.Parallel() // it mostly waits
+	var off atomic.Int64
+	cfg := dev(t.TempDir())
+	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
+	n := run(t, cfg)
+	r := newRegistrar(t, n.genesis.doc.ChainID)
+	mustSubmit(t, n, r.endorsements(t, cfg.Now()))
+	last := record.Millis(0)
+	for number, step := range []time.Duration{0, 10 * time.Minute, 0, -10 * time.Minute, 0} {
+		off.Store(int64(step))
+		// By ledger time, which goes on from the furthest that it came to.
+		at := time.Now().Add(max(step, time.Until(n.Registry().Time().Time())))
+		id := mustSubmit(t, n, r.evidence(t, r.quote(t, uint64(number)), at)).RecordID
+		rec, err := n.Registry().Record(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.LastAttested <= last || step > 0 && rec.LastAttested < record.MillisOf(time.Now().Add(step-time.Minute)) {
+			t.Errorf("with a step of %v ledger time is %d, and was %d", step, rec.LastAttested, last)
+		}
+		last = rec.LastAttested
+	}
 }
 
 func TestTheLedgerStandsStillWithoutTwoThirdsAndGoesOnWithThem(t *testing.T) {
