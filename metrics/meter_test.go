@@ -54,8 +54,37 @@ func full() *metrics.Meter {
 					Push:        &metrics.Push{Taken: 6, Refused: 1, Pending: 2},
 				}
 			},
+			Kept: func() []metrics.Kept {
+				return []metrics.Kept{
+					{Enclave: "a", State: "active", Left: time.Hour, Valid: 48 * time.Hour, Success: time.Unix(1700000000, 0), Rounds: map[string]uint64{"recorded": 3, "failed": 1}},
+					{Enclave: "b", Failures: 7},
+				}
+			},
 		},
 	})
+}
+
+func TestWhatAnAgentKeepsIsShownByItsName(t *testing.T) {
+	got := scraped(t, full())
+	for _, want := range []string{
+		`attesteer_agent_rounds_total{enclave="a",outcome="recorded"} 3`,
+		`attesteer_agent_rounds_total{enclave="b",outcome="recorded"} 0`,
+		`attesteer_agent_failures{enclave="b"} 7`,
+		`attesteer_agent_record_state{enclave="a",state="active"} 1`,
+		`attesteer_agent_record_state{enclave="a",state="withdrawn"} 0`,
+		`attesteer_agent_record_expires_in_seconds{enclave="a"} 3600`,
+		`attesteer_agent_record_valid_for_seconds{enclave="a"} 172800`,
+		`attesteer_agent_last_success_timestamp_seconds{enclave="a"} 1.7e+09`,
+		`attesteer_agent_last_success_timestamp_seconds{enclave="b"} 0`,
+	} {
+		if !strings.Contains(got, "\n"+want+"\n") {
+			t.Errorf("%s is not served", want)
+		}
+	}
+	// What is not known is absent.
+	if strings.Contains(got, `attesteer_agent_record_expires_in_seconds{enclave="b"}`) {
+		t.Error("the end of a record is told that is not known")
+	}
 }
 
 func TestWhatACacheKeepsIsShownInDays(t *testing.T) {

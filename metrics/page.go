@@ -53,6 +53,9 @@ func values() []value {
 		{"`code`", list(Conditions()...)},
 		{"`path`", "a PCCS's, as in `sgx/v4/tcb`; `other` for what there is not"},
 		{"`from`", list("memory", "store")},
+		{"`enclave`", "those that an agent keeps attested, by their names"},
+		{"`outcome` of an agent's round", list(Rounds()...)},
+		{"`state` of a record", list(States()...)},
 		{"`kind`, `update` of an artefact", "as a PCCS keeps it, such as `tcb_info` and `early`"},
 	}
 }

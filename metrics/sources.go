@@ -27,6 +27,8 @@ type Sources struct {
 	Conditions func() (codes []string, ready bool)
 	// Cache is for a PCCS, which has little of what a node has.
 	Cache func() Cache
+	// Kept is for an agent, which has little of what a node has.
+	Kept func() []Kept
 }
 
 // Ledger is where the ledger stands.
@@ -83,6 +85,7 @@ func (s scrape) Describe(out chan<- *prometheus.Desc) {
 		ledgerHeight, ledgerTime, ledgerLag, ledgerBlockAge, ledgerEvents, ledgerCatching, ledgerValidators, misbehaviour,
 		ledgerPeers, poolCount, poolBytes, indexLag, indexBytes, homeFree, homeTotal, certExpiry, tokenCount, tokenBytes,
 		cacheRequests, cacheReads, cacheStale, cacheDays, cachePushed, cachePending,
+		agentRounds, agentFailures, agentSuccess, agentState, agentExpires, agentValid,
 	} {
 		out <- descOf(name)
 	}
@@ -125,6 +128,11 @@ func (s scrape) Collect(out chan<- prometheus.Metric) {
 	}
 	if s.from.Cache != nil {
 		to.cache(s.from.Cache())
+	}
+	if s.from.Kept != nil {
+		for _, k := range s.from.Kept() {
+			to.kept(&k)
+		}
 	}
 	s.from.process(to)
 }

@@ -77,6 +77,13 @@ const (
 	cacheDays     = "attesteer_pccs_artefact_expires_in_days"
 	cachePushed   = "attesteer_pccs_pushed_total"
 	cachePending  = "attesteer_pccs_push_pending"
+
+	agentRounds   = "attesteer_agent_rounds_total"
+	agentFailures = "attesteer_agent_failures"
+	agentSuccess  = "attesteer_agent_last_success_timestamp_seconds"
+	agentState    = "attesteer_agent_record_state"
+	agentExpires  = "attesteer_agent_record_expires_in_seconds"
+	agentValid    = "attesteer_agent_record_valid_for_seconds"
 )
 
 // Table returns every metric of this package, in the order of the page. Those
@@ -135,6 +142,13 @@ func Table() []Description {
 		{cacheDays, Gauge, "Of a PCCS: days until an artefact's next update; negative once it is past.", []string{"kind", "tee", "scope", "update", "version"}},
 		{cachePushed, Counter, "Of a PCCS that publishes on a ledger: what the ledger took or knew (taken), and what it will never take (refused).", []string{"outcome"}},
 		{cachePending, Gauge, "Of a PCCS that publishes on a ledger: what waits, since the ledger's node did not take it yet.", nil},
+
+		{agentRounds, Counter, "Of an agent: rounds in which it had an enclave attested (recorded, known), published newer endorsements (renewed), did not (failed), or gave up (ended).", []string{"enclave", "outcome"}},
+		{agentFailures, Gauge, "Of an agent: rounds that failed since an enclave was last attested.", []string{"enclave"}},
+		{agentSuccess, Gauge, "Of an agent: when an enclave was last attested, in Unix time; 0 if it never was.", []string{"enclave"}},
+		{agentState, Gauge, "Of an agent: 1 for the state of an enclave's record, as it was last seen, else 0.", []string{"enclave", "state"}},
+		{agentExpires, Gauge, "Of an agent: time until an enclave's record expires; negative once it did.", []string{"enclave"}},
+		{agentValid, Gauge, "Of an agent: time until the data end that an enclave's record rests on; negative once they did.", []string{"enclave"}},
 	}
 }
 

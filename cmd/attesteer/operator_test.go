@@ -100,7 +100,7 @@ func awaitMetrics(t *testing.T, url string, lines []string) (page string) {
 	}
 	for _, d := range metrics.Table() {
 		if d.Name != "attesteer_tls_certificate_expiry_timestamp_seconds" && !strings.Contains(page, "# TYPE "+d.Name+" ") &&
-			!strings.HasPrefix(d.Name, "attesteer_rpc_") && !strings.HasPrefix(d.Name, "attesteer_pccs_") &&
+			!strings.HasPrefix(d.Name, "attesteer_rpc_") && !strings.HasPrefix(d.Name, "attesteer_pccs_") && !strings.HasPrefix(d.Name, "attesteer_agent_") &&
 			d.Name != "attesteer_quota_refusals_total" {
 			t.Errorf("%s is not served", d.Name)
 		}
