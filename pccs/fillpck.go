@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/attesteer/attesteer/pccs/pck"
 	"github.com/attesteer/attesteer/pccs/store"
@@ -74,7 +76,7 @@ func (r PCKRequest) normal() (PCKRequest, error) {
 
 // checkPlatform checks the form of what names a platform.
 func checkPlatform(id store.PlatformID, encryptedPPID []byte) error {
-	if n := len(id.QEID); n == 0 || n > maxQEID {
+	if !isQEID(id.QEID) {
 		return badKey("a QE id has 1 to %d characters", maxQEID)
 	}
 	if b, err := hex.DecodeString(id.PCEID); err != nil || len(b) != 2 {
@@ -84,6 +86,12 @@ func checkPlatform(id store.PlatformID, encryptedPPID []byte) error {
 		return badKey("an encrypted PPID has %d bytes, not %d", encryptedLen, n)
 	}
 	return nil
+}
+
+// isQEID reports whether text may name a quoting enclave: it need not be hex, but is
+// text, which is what a store keeps.
+func isQEID(text string) bool {
+	return text != "" && len(text) <= maxQEID && utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0
 }
 
 // mayFetch says why a platform that is not known is not fetched, by the table

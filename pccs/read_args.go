@@ -38,7 +38,7 @@ func hexArg(q *query, p param, name string, digits int) (string, error) {
 // encrypted PPID, which is another at each boot, matters only upstream.
 func pckArgs(c *call) (args [4]string, err error) {
 	id := c.query.get(qeID)
-	if id == "" || len(id) > maxQEID {
+	if !isQEID(id) {
 		return args, bad("qeid", "1 to 260 characters are needed")
 	}
 	args[0] = strings.ToUpper(id)

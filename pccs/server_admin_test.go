@@ -234,7 +234,7 @@ func TestARegistrationThatIsWrongIsRefusedAndLeavesNothing(t *testing.T) {
 		return string(b)
 	}
 	for _, body := range []string{
-		"", "{", "[]", "null", `"x"`, good + "}", change("qe_id", ""), change("qe_id", `""`), change("qe_id", "7"), change("qe_id", `"`+strings.Repeat("A", 261)+`"`),
+		"", "{", "[]", "null", `"x"`, good + "}", change("qe_id", ""), change("qe_id", `""`), change("qe_id", `"\u0000"`), change("qe_id", "7"), change("qe_id", `"`+strings.Repeat("A", 261)+`"`),
 		change("pce_id", `"000"`), change("pce_id", `"000G"`), change("cpu_svn", ""), change("cpu_svn", `"12"`), change("pce_svn", "null"), change("enc_ppid", `"00"`),
 		change("enc_ppid", "{}"), change("platform_manifest", `"xyz"`), change("platform_manifest", `["00"]`),
 	} {

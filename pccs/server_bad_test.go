@@ -45,7 +45,7 @@ func TestParametersOfTheWrongLengthOrCharactersAreRefused(t *testing.T) {
 	}
 	digits := func(n int) string { return strings.Repeat("a", n) }
 	for path, want := range map[string]int{
-		pck("qeid", "-"): 400, pck("qeid", ""): 400, pck("qeid", digits(261)): 400, pck("qeid", digits(260)): 461, pck("qeid", "no hex"): 461,
+		pck("qeid", "-"): 400, pck("qeid", ""): 400, pck("qeid", digits(261)): 400, pck("qeid", digits(260)): 461, pck("qeid", "no hex"): 461, pck("qeid", "é"): 461, pck("qeid", "a\x00b"): 400, pck("qeid", "\xff"): 400,
 		pck("cpusvn", "-"): 400, pck("cpusvn", digits(31)): 400, pck("cpusvn", digits(33)): 400, pck("cpusvn", strings.Repeat("g", 32)): 400,
 		pck("pcesvn", digits(3)): 400, pck("pcesvn", "00 1"): 400, pck("pceid", ""): 400, pck("pceid", "é00"): 400,
 		pck("encrypted_ppid", digits(767)): 400, pck("encrypted_ppid", ""): 400, pck("encrypted_ppid", "-"): 461, pck("encrypted_ppid", digits(768)): 461,

@@ -132,7 +132,7 @@ func readRegistration(b []byte) (Registration, error) {
 		}
 		texts[name] = text
 	}
-	if n := len(texts["qe_id"]); n == 0 || n > maxQEID {
+	if !isQEID(texts["qe_id"]) {
 		return out, bad("qe_id", "1 to 260 characters are needed")
 	}
 	if !isHex(texts["pce_id"], pceIDDigits) {

@@ -29,6 +29,7 @@ func TestWhatIsWrongIsSaidWithLineAndColumn(t *testing.T) {
 		{"a letter that is no digit", `"pce_svn":"0D00"`, `"pce_svn":"0G00"`, "platforms[0].pce_svn: want 4 hex digits"},
 		{"an empty QE id", `"qe_id":"` + qeID + `"`, `"qe_id":""`, "platforms[0].qe_id: has 0 characters, not 1 to 260"},
 		{"a long QE id", `"qe_id":"` + qeID + `"`, `"qe_id":"` + strings.Repeat("0", 261) + `"`, "has 261 characters"},
+		{"a control character", `"qe_id":"` + qeID + `"`, `"qe_id":"a\u0000b"`, "platforms[0].qe_id: has a control character in it"},
 		{"a number for a name", `"qe_id":"` + qeID + `"`, `"qe_id":7`, "platforms[0].qe_id: want a string"},
 		{"a manifest that is no hex", `"platform_manifest":""`, `"platform_manifest":"xy"`, "platforms[0].platform_manifest: want hex"},
 		{"platforms in an object", `"platforms":[`, `"platforms":{"a":[`, "not JSON"},

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"unicode"
 )
 
 // Platform is one platform at one raw TCB, as PCKIDRetrievalTool reports it.
@@ -94,8 +95,12 @@ func (o object) qeID() string {
 		return ""
 	}
 	id := v.str()
-	if n := len(id); v.err == nil && (n == 0 || n > maxQEID) {
+	switch n := len(id); {
+	case v.err != nil:
+	case n == 0 || n > maxQEID:
 		v.fail("has %d characters, not 1 to %d", n, maxQEID)
+	case strings.IndexFunc(id, unicode.IsControl) >= 0:
+		v.fail("has a control character in it")
 	}
 	return strings.ToUpper(id)
 }
