@@ -5,6 +5,7 @@ package gateway
 import (
 	"container/list"
 	"crypto/sha256"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -41,6 +42,9 @@ type attempts struct {
 	bytes   int
 	// callers counts the answers of each.
 	callers map[string]int
+	// journal is nil without a file.
+	journal *journal
+	log     *slog.Logger
 }
 
 // attempt is a call with a key.
@@ -57,6 +61,7 @@ type attempt struct {
 func newAttempts(now func() time.Time) *attempts {
 	return &attempts{
 		now: now, all: make(map[[sha256.Size]byte]*attempt), settled: list.New(), callers: make(map[string]int),
+		log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -83,17 +88,27 @@ func (t *attempts) join(caller, key string, request [sha256.Size]byte) (at *atte
 	return at, true, nil
 }
 
-// settle keeps the answer of an attempt, or forgets it if there is none.
+// settle keeps the answer of an attempt, or forgets it if there is none. The answer
+// is on the disk then, if there is a file for it.
 func (t *attempts) settle(at *attempt, answer *kept) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	defer close(at.done)
+	t.mu.Lock()
 	t.running--
 	if answer == nil {
 		delete(t.all, at.id)
+		t.mu.Unlock()
 		return
 	}
 	at.answer, at.until = answer, t.now().Add(keyLife)
+	t.add(at)
+	j, place := t.journal, t.write(at)
+	t.mu.Unlock()
+	t.fault(j.sync(place))
+}
+
+// add counts an attempt among those that were answered, and makes room for it. The
+// caller holds mu, or is alone.
+func (t *attempts) add(at *attempt) {
 	t.settled.PushBack(at)
 	t.callers[at.caller]++
 	t.bytes += at.size()
@@ -124,6 +139,16 @@ func (t *attempts) expire() {
 func (t *attempts) forgetOldest(meant func(*attempt) bool) {
 	for e := t.settled.Front(); e != nil; e = e.Next() {
 		if at, ok := e.Value.(*attempt); ok && meant(at) {
+			t.forget(e)
+			return
+		}
+	}
+}
+
+// remove forgets an attempt that was answered. The caller is alone.
+func (t *attempts) remove(at *attempt) {
+	for e := t.settled.Back(); e != nil; e = e.Prev() {
+		if e.Value == at {
 			t.forget(e)
 			return
 		}

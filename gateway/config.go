@@ -187,6 +187,9 @@ type Config struct {
 	// Receipts is the file that keeps the receipts of what waits for a block, and
 	// takes a Pool and Transactions; without it they end with the process.
 	Receipts string
+	// Answers is the file that keeps the answers to calls with an Idempotency-Key;
+	// without it they end with the process.
+	Answers string
 	// ShieldingKey is the one to which callers encrypt, of [client.ShieldingBits].
 	ShieldingKey *rsa.PrivateKey
 	// PublicURL is where the node can be reached from outside.

@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -52,7 +53,10 @@ func New(cfg Config) (*Gateway, error) {
 		limiter: newLimiter(cfg.Rate, cfg.Now), turns: newTurns(), supplied: newSupplied(cfg.Now),
 		appraiser: newAppraiser(cfg.Registry), csrf: http.NewCrossOriginProtection(), farewell: newFarewell(),
 		feed: newFeed(cfg.Registry), streams: newStreams(cfg.Streams),
-		attempts: newAttempts(cfg.Now), fetches: newFetches(cfg.Now),
+		fetches: newFetches(cfg.Now),
+	}
+	if g.attempts, err = openAttempts(cfg.Answers, cfg.Now, g.log); err != nil {
+		return nil, err
 	}
 	g.rpc, g.schemas = newRPC(g), newSchemas()
 	g.api = g.describe()
@@ -65,7 +69,7 @@ func New(cfg Config) (*Gateway, error) {
 // Close ends what goes on when nobody is served any more, and has nothing to do
 // with who is. What waits for a block then goes on where the file of receipts is
 // read the next time.
-func (g *Gateway) Close() error { return g.receipts.shut() }
+func (g *Gateway) Close() error { return errors.Join(g.receipts.shut(), g.attempts.shut()) }
 
 // ServeHTTP implements [http.Handler].
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {

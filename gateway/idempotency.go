@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -92,13 +93,17 @@ func (g *Gateway) repeat(ctx huma.Context, next func(huma.Context)) {
 // attempt serves the first call with a key. It is not ended by its caller's going
 // away: that is when callers try again.
 func (g *Gateway) attempt(a *answer, at *attempt, body []byte, next func(huma.Context)) {
-	var out *kept
-	defer func() { g.attempts.settle(at, out) }() // also if next panics
 	ctx := context.WithoutCancel(a.Context())
-	got := keepBack(ctx, a, bytes.NewReader(body), next)
-	if decisive(got.status) {
-		out = got
-	}
+	got := func() (got *kept) {
+		defer func() { // also if next panics
+			if got != nil && decisive(got.status) {
+				g.attempts.settle(at, got)
+			} else {
+				g.attempts.settle(at, nil)
+			}
+		}()
+		return keepBack(ctx, a, bytes.NewReader(body), next)
+	}()
 	got.write(a.requestContext)
 }
 
@@ -160,17 +165,21 @@ func fingerprint(ctx huma.Context, body []byte) [sha256.Size]byte {
 }
 
 // callerName names whose key it is: nobody meets another's answers. The words of
-// a development network count as so many callers.
+// a development network count as so many callers. It is a hash, since it is written
+// down, and a word is its caller's secret.
 func callerName(ctx huma.Context) string {
 	c := callerIn(ctx.Context())
+	var name string
 	switch {
 	case c.entry != nil:
-		return "token " + c.entry.ID
+		name = "token " + c.entry.ID
 	case c.word:
-		return "word " + ctx.Header("Authorization")
+		name = "word " + ctx.Header("Authorization")
 	default:
-		return "address " + network(c.remote).String()
+		name = "address " + network(c.remote).String()
 	}
+	h := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(h[:])
 }
 
 // idempotencyKey reads a call's key: a string (RFC 9651 section 3.3.3), or what

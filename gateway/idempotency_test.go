@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -257,4 +259,42 @@ func TestATooLargeBodyWithAKeyIsTooLarge(t *testing.T) {
 	// Without its length being said before.
 	r := h.call(t, http.MethodPost, "/v1/evidence", "any", struct{ *strings.Reader }{strings.NewReader(body)}, "Idempotency-Key", "k")
 	r.wants(t, http.StatusRequestEntityTooLarge, rats.TooLarge)
+}
+
+// TestAKeyOutlivesTheNode: who lost the answer because the node went away asks the
+// next one.
+func TestAKeyOutlivesTheNode(t *testing.T) {
+	h := open(t, "dev", nil)
+	h.lives(t, 1)
+	path := filepath.Join(t.TempDir(), "answers")
+	begin := func() *house { return beside(t, h, func(gc *gateway.Config) { gc.Answers = path }) }
+	one := begin()
+	body := evidenceJSON(quote(t, 2, simtee.Enclave{}))
+	first := one.post(t, "/v1/evidence", "secret-word", body, "Idempotency-Key", "a-key")
+	if first.status != http.StatusCreated {
+		t.Fatalf("%d %s", first.status, first.body)
+	}
+	if err := one.gateway.Close(); err != nil {
+		t.Fatal(err)
+	}
+	two := begin()
+	again := two.post(t, "/v1/evidence", "secret-word", body, "Idempotency-Key", "a-key")
+	if again.status != first.status || !bytes.Equal(again.body, first.body) || again.header.Get("Idempotency-Replayed") != "true" ||
+		again.header.Get("Location") != first.header.Get("Location") || again.header.Get("Content-Type") != first.header.Get("Content-Type") {
+		t.Errorf("%d %v %s", again.status, again.header, again.body)
+	}
+	two.post(t, "/v1/evidence", "secret-word", body+" ", "Idempotency-Key", "a-key").wants(t, 422, rats.Malformed)
+	two.post(t, "/v1/evidence", "another", body, "Idempotency-Key", "a-key").wants(t, http.StatusConflict, rats.Replayed)
+	// Neither keys nor tokens are written down.
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil || bytes.Contains(b, []byte("a-key")) || bytes.Contains(b, []byte("secret-word")) || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v: %s", err, st.Mode(), b)
+	}
+	if err := two.gateway.Close(); err != nil {
+		t.Error(err)
+	}
 }

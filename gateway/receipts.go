@@ -85,7 +85,7 @@ func openReceipts(g *Gateway) (*receipts, error) {
 	if g.cfg.Receipts == "" {
 		return b, nil
 	}
-	entries, damaged, err := readJournal(g.cfg.Receipts)
+	entries, damaged, err := readJournal[journalEntry](g.cfg.Receipts)
 	if err != nil {
 		return nil, err
 	}
@@ -256,13 +256,13 @@ func (b *receipts) close(r *receipt, e *journalEntry) {
 
 // lines returns the file's content as it has to be: what is over is left out.
 // The caller holds mu, or is alone.
-func (b *receipts) lines() []journalEntry {
+func (b *receipts) lines() []journaled {
 	b.room(0)
-	out := make([]journalEntry, 0, len(b.all))
+	out := make([]journaled, 0, len(b.all))
 	for _, settled := range []*list.List{b.recorded, b.refused} {
 		for e := settled.Front(); e != nil; e = e.Next() {
 			if r, ok := e.Value.(*receipt); ok {
-				out = append(out, journalEntry{
+				out = append(out, &journalEntry{
 					Hash: hex.EncodeToString(r.tx[:]), At: r.until.Add(-receiptLife), Recorded: r.recorded, Problem: r.problem,
 				})
 			}
@@ -272,9 +272,9 @@ func (b *receipts) lines() []journalEntry {
 		switch {
 		case r.settledAlready():
 		case r.last != nil:
-			out = append(out, *r.last)
+			out = append(out, r.last)
 		default:
-			out = append(out, journalEntry{Tx: r.raw, At: r.began})
+			out = append(out, &journalEntry{Tx: r.raw, At: r.began})
 		}
 	}
 	return out

@@ -110,7 +110,7 @@ func TestTheFileOfReceiptsIsWrittenAnewWithoutWhatIsOver(t *testing.T) {
 	if err := b.journal.close(); err != nil {
 		t.Fatal(err)
 	}
-	entries, damaged, err := readJournal(path)
+	entries, damaged, err := readJournal[journalEntry](path)
 	if err != nil || damaged != 0 {
 		t.Fatal(damaged, err)
 	}

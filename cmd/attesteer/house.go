@@ -111,7 +111,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		Network: f.network, Logger: logger, Version: version().version,
 		Meter: h.meter, Watch: h.watch, ReadyNeedsEndorsements: f.monitor.needsEndorsements,
 		Chain: chainOf{h.node}, CheckpointKey: checkpoints, Governance: registry,
-		Transactions: h.index, Receipts: filepath.Join(home, "data", "receipts"),
+		Transactions: h.index, Receipts: filepath.Join(home, "data", "receipts"), Answers: filepath.Join(home, "data", "answers"),
 		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
 		EAR: keys, EARLifetime: f.earLifetime, MAA: azure,
 		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
