@@ -97,7 +97,7 @@ func isPreview(name string) bool { return name == "Quote" || name == "EnclaveHel
 // none of ours has.
 func isAzure(name string) bool {
 	switch name {
-	case "runtimeData", "initTimeData", "draftPolicyForAttestation", "dataType":
+	case azureRuntimeData, azureInitTimeData, "draftPolicyForAttestation", azureDataType:
 		return true
 	}
 	return false
@@ -129,17 +129,17 @@ type azureConfigurationOutput struct {
 
 func (g *Gateway) azureEntries() []entry {
 	const tag = "azure"
-	call := func(path, id, summary string) huma.Operation {
-		op := g.forAnyone(g.operation(http.MethodPost, path, id, tag, summary))
-		op.Description = "As Microsoft Azure Attestation answers it: a signed token for whatever is genuine, debug builds and platforms that are behind among it, which its claims say. Nothing is recorded. A problem has that service's error beside its own members."
+	call := func(path, id, summary, name string) huma.Operation {
+		op := readingAzure(g.forAnyone(g.operation(http.MethodPost, path, id, tag, summary)), name)
+		op.Description = "As Microsoft Azure Attestation answers it: a signed token for whatever is genuine, debug builds and platforms that are behind among it, which its claims say. Nothing is recorded. A problem has that service's error beside its own members. Names are taken in any case, and the body of the preview of 2018, Quote and EnclaveHeldData, as well."
 		return op
 	}
 	read := func(path, id, summary string) huma.Operation {
 		return forProbes(g.operation(http.MethodGet, path, id, tag, summary))
 	}
 	return []entry{
-		azure(call(azurePrefix+"SgxEnclave", "attest-sgx-enclave", "Have a quote attested as Azure does it"), g.attestSGX),
-		azure(call(azurePrefix+"OpenEnclave", "attest-open-enclave", "Have an Open Enclave report attested as Azure does it"), g.attestOE),
+		azure(call(azurePrefix+"SgxEnclave", "attest-sgx-enclave", "Have a quote attested as Azure does it", "quote"), g.attestSGX),
+		azure(call(azurePrefix+"OpenEnclave", "attest-open-enclave", "Have an Open Enclave report attested as Azure does it", "report"), g.attestOE),
 		serve("", read(azureKeysPath, "get-signing-certificates", "Get the keys of tokens in Azure's shape"), g.azureKeys),
 		serve("", read(azureConfigurationPath, "get-openid-configuration", "Get where the keys of tokens in Azure's shape are"), g.azureConfiguration),
 	}
@@ -278,8 +278,8 @@ func (in *AzureRequest) statement() (*maa.Statement, error) {
 		return nil, rats.Errorf(rats.Unsupported, "draftPolicyForAttestation: policies of that language are not evaluated; the claims say what they would judge")
 	}
 	st := &maa.Statement{Nonce: value(in.Nonce)}
-	if in.RuntimeData == nil || in.RuntimeData.Data == nil {
-		return st, nil
+	if in.RuntimeData == nil || value(in.RuntimeData.Data) == "" {
+		return st, nil // which says nothing of what the enclave holds
 	}
 	var err error
 	if st.RuntimeData, err = maa.Base64URL("runtimeData.data", *in.RuntimeData.Data); err != nil {

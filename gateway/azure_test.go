@@ -190,6 +190,34 @@ func TestRuntimeDataThatAreJSONComeBackAsJSON(t *testing.T) {
 	}
 }
 
+// TestAzuresPathsTakeTheBodiesOfItsSamples: those in C# write names with a capital,
+// others the type in capitals, and the oldest the members of the preview of 2018.
+func TestAzuresPathsTakeTheBodiesOfItsSamples(t *testing.T) {
+	h := azureNode(t, nil)
+	held := []byte("what the enclave holds")
+	raw := madeBy(t, simtee.Enclave{ReportData: halves(sha256.Sum256(held))})
+	q, r, d := base64.RawURLEncoding.EncodeToString(raw), base64.URLEncoding.EncodeToString(oeReport(raw)), base64.StdEncoding.EncodeToString(held)
+	for name, c := range map[string]struct{ path, body string }{
+		"C#, a quote":              {"SgxEnclave", `{"Quote":"` + q + `","RuntimeData":{"Data":"` + d + `","DataType":"Binary"},"InittimeData":null,"DraftPolicyForAttestation":null}`},
+		"C#, a report":             {"OpenEnclave", `{"Report":"` + r + `","RuntimeData":{"Data":"` + d + `","DataType":"Binary"},"InittimeData":null,"DraftPolicyForAttestation":null}`},
+		"capitals":                 {"SgxEnclave", ` {"QUOTE":"` + q + `", "runtimedata":{"dataType":"BINARY","data":"` + d + `"}} `},
+		"the preview's, a quote":   {"SgxEnclave?api-version=2018-09-01-preview", `{"Quote":"` + q + `","EnclaveHeldData":"` + d + `"}`},
+		"the preview's, a report":  {"OpenEnclave", `{"Quote":"` + r + `","EnclaveHeldData":"` + d + `"}`},
+		"a quote and nothing else": {"SgxEnclave", `{"Quote":"` + q + `"}`},
+		"a quote and empty data":   {"SgxEnclave", `{"quote":"` + q + `","runtimeData":{"data":"","dataType":"Binary"}}`},
+	} {
+		got := h.post(t, "/attest/"+c.path, "", c.body)
+		if got.status != http.StatusOK {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+			continue
+		}
+		claims := azureClaims(t, h, as[struct{ Token string }](t, got.body).Token)
+		if want, _ := claims["x-ms-sgx-ehd"].(string); (want == base64.RawURLEncoding.EncodeToString(held)) != strings.Contains(c.body, d) {
+			t.Errorf("%s: the enclave holds %v", name, claims["x-ms-sgx-ehd"])
+		}
+	}
+}
+
 func TestWhatAzuresPathsRefuseSaysSoInTheirWayToo(t *testing.T) {
 	h := azureNode(t, nil)
 	raw := madeBy(t, simtee.Enclave{})
@@ -210,7 +238,10 @@ func TestWhatAzuresPathsRefuseSaysSoInTheirWayToo(t *testing.T) {
 		"a policy":            {"SgxEnclave", `{"quote":"` + url(raw) + `","draftPolicyForAttestation":"version= 1.0;"}`, rats.Unsupported, "InvalidParameter"},
 		"init time data":      {"SgxEnclave", `{"quote":"` + url(raw) + `","initTimeData":{"data":"AAAA"}}`, rats.Unsupported, "InvalidParameter"},
 		"no quote":            {"SgxEnclave", `{"report":"` + url(raw) + `"}`, rats.Malformed, "InvalidParameter"},
-		"the preview's body":  {"OpenEnclave", `{"Quote":"` + url(raw) + `","EnclaveHeldData":""}`, rats.Malformed, "InvalidParameter"},
+		"quote and Quote":     {"SgxEnclave", `{"quote":"` + url(raw) + `","Quote":"` + url(raw) + `"}`, rats.Malformed, "InvalidParameter"},
+		"held data twice":     {"SgxEnclave", `{"Quote":"` + url(raw) + `","EnclaveHeldData":"AAAA","runtimeData":null}`, rats.Malformed, "InvalidParameter"},
+		"other held data":     {"OpenEnclave", `{"Quote":"` + url(oeReport(raw)) + `","EnclaveHeldData":"AAAA"}`, rats.BindingMismatch, "AttestationFailed"},
+		"an unknown name":     {"SgxEnclave", `{"quote":"` + url(raw) + `","Policy":""}`, rats.Malformed, "InvalidParameter"},
 		"no JSON at all":      {"OpenEnclave", `quote`, rats.Malformed, "InvalidParameter"},
 		"revoked": {
 			"SgxEnclave", `{"quote":"` + url(madeBy(t, simtee.Enclave{TCB: rats.TCBRevoked})) + `"}`, rats.Revoked, "AttestationFailed",
@@ -228,8 +259,11 @@ func TestWhatAzuresPathsRefuseSaysSoInTheirWayToo(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
 	}
-	if got := h.post(t, "/attest/OpenEnclave", "", `{"Quote":"AA","EnclaveHeldData":"AA"}`); !strings.Contains(string(got.body), "preview of 2018") {
-		t.Errorf("the preview's body: %s", got.body)
+	if got := h.post(t, "/v1/attesteer/forward_dcap_quote", "any", `{"Quote":"AA"}`); got.status != http.StatusBadRequest {
+		t.Errorf("a name in Azure's case where it is ours: %d %s", got.status, got.body)
+	}
+	if got := h.post(t, "/attest/SgxEnclave", "", `{"Quote":"`+strings.Repeat("A", 4<<20)+`"}`); got.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a body over the bound: %d %.200s", got.status, got.body)
 	}
 	if got := open(t, "dev", nil).post(t, "/attest/SgxEnclave", "", `{"quote":"`+url(raw)+`"}`); got.status != http.StatusBadRequest {
 		t.Errorf("a node without a key: %d %s", got.status, got.body)
