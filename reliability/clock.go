@@ -55,6 +55,9 @@ func wrongTime(ctx context.Context, bin, dir string, progress io.Writer) (*fault
 	r.add("registrations at the others, before", "", paceOf(l.measure(ctx, rightClock)), true)
 	for _, by := range []time.Duration{wrongBy, -wrongBy} {
 		_, _ = fmt.Fprintf(progress, "the clock of one is off by %v\n", by)
+		if err := n.restart(ctx, m, clockOff(by)); err != nil {
+			return nil, err
+		}
 		if err := n.wrong(ctx, r, l, m, by); err != nil {
 			return nil, err
 		}
@@ -85,9 +88,6 @@ func (n *network) wrong(ctx context.Context, r *faultReport, l *load, m *member,
 	which := "behind"
 	if by > 0 {
 		which = "ahead"
-	}
-	if err := n.restart(ctx, m, clockOff(by)); err != nil {
-		return err
 	}
 	others := n.members[:3]
 	refused := lines(others, "proposal refused")

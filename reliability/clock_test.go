@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,6 +58,77 @@ func main() {
 		if took, err := strconv.Atoi(said[1]); err != nil || took < 20 {
 			t.Errorf("off by %v: 20 ms took %s", off, said[1])
 		}
+	}
+}
+
+// TestAClockCanStepWhileItsProgramRuns shows that it does so at once, and that
+// intervals are measured across it.
+func TestAClockCanStepWhileItsProgramRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program with a package time of its own")
+	}
+	dir := t.TempDir()
+	source := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(source, []byte(`package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"time"
+)
+
+func main() {
+	start := time.Now()
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		fmt.Println(time.Now().Unix()-start.Unix(), int(time.Since(start).Seconds()))
+	}
+}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "program")
+	if err := buildWrongOf(t.Context(), dir, bin, source); err != nil {
+		t.Fatal(err)
+	}
+	file, err := newClockFile(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := file.words()
+	cmd := exec.Command(words[0], append(words[1:], bin)...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewScanner(out)
+	for _, off := range []int{0, 600, 0, -600, 0} {
+		if err := file.set(time.Duration(off) * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.Write([]byte("\n")); err != nil || !answers.Scan() {
+			t.Fatal("no answer", err)
+		}
+		var stepped, passed int
+		if _, err := fmt.Sscan(answers.Text(), &stepped, &passed); err != nil {
+			t.Fatal(err)
+		}
+		if passed < 0 || passed > 60 || stepped-passed < off-1 || stepped-passed > off+1 {
+			t.Errorf("off by %d s: its clock went %d s, and it measured %d", off, stepped, passed)
+		}
+	}
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

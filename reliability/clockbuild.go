@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,18 +12,41 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // clockVariable says by how many seconds the clock of a program of [buildWrong]
-// is off.
-const clockVariable = "RELIABILITY_CLOCK_OFF"
+// is off, and stepVariable names a file that says so, and may say otherwise while
+// the program runs (see [clockFile]).
+const (
+	clockVariable = "RELIABILITY_CLOCK_OFF"
+	stepVariable  = "RELIABILITY_CLOCK_FILE"
+)
 
-// wrongSource is what package time gets beside its own files.
+// wrongSource is what package time gets beside its own files. A file is looked at
+// by every reading of the clock, so it is memory that programs share.
 const wrongSource = `package time
 
-import "syscall"
+import (
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+)
 
-var off = func() (seconds int64) {
+var steps *int64
+
+var fixed = func() (seconds int64) {
+	if name, ok := syscall.Getenv("` + stepVariable + `"); ok {
+		fd, err := syscall.Open(name, syscall.O_RDONLY, 0)
+		if err != nil {
+			panic("` + stepVariable + ` cannot be opened")
+		}
+		page, err := syscall.Mmap(fd, 0, 8, syscall.PROT_READ, syscall.MAP_SHARED)
+		if err != nil {
+			panic("` + stepVariable + ` cannot be mapped")
+		}
+		steps = (*int64)(unsafe.Pointer(&page[0]))
+	}
 	text, _ := syscall.Getenv("` + clockVariable + `")
 	sign := int64(1)
 	for i, c := range []byte(text) {
@@ -37,14 +61,43 @@ var off = func() (seconds int64) {
 	}
 	return sign * seconds
 }()
+
+func off() int64 {
+	if steps != nil {
+		return fixed + atomic.LoadInt64(steps)
+	}
+	return fixed
+}
 `
 
 // The line of Go's own time.Now that reads the clock, and what stands in its
 // place. What measures intervals stays as it is.
 const (
 	rightLine = "\tsec, nsec, mono := runtimeNow()\n\tif mono == 0 {"
-	wrongLine = "\tsec, nsec, mono := runtimeNow()\n\tsec += off\n\tif mono == 0 {"
+	wrongLine = "\tsec, nsec, mono := runtimeNow()\n\tsec += off()\n\tif mono == 0 {"
 )
+
+// clockFile is the file by which the clock of a running program is set.
+type clockFile string
+
+// newClockFile makes one that says nothing yet.
+func newClockFile(dir string) (clockFile, error) {
+	f := clockFile(filepath.Join(dir, "clock"))
+	return f, os.WriteFile(string(f), make([]byte, 8), 0o600)
+}
+
+// words go before a program whose clock the file sets.
+func (f clockFile) words() []string { return []string{"env", stepVariable + "=" + string(f)} }
+
+// set has the clock of whoever runs by the file step.
+func (f clockFile) set(off time.Duration) error {
+	file, err := os.OpenFile(string(f), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(off/time.Second)), 0) //nolint:gosec // two's complement is meant
+	return errors.Join(err, file.Close())
+}
 
 // buildWrong builds the program that is tried with a clock that can be off.
 func buildWrong(ctx context.Context, dir string) (string, error) {

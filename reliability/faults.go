@@ -87,6 +87,7 @@ func trials() map[string]trial {
 		"twin":      {what: "a validator that signs twice", run: once(twin)},
 		"flood":     {what: "peers and clients that send rubbish", run: once(flood)},
 		"clock":     {what: "a validator whose clock is ten minutes off", alone: wrongTime},
+		"step":      {what: "a validator whose clock steps ten minutes while it runs", alone: stepTime},
 		"partition": {what: "a network that is cut apart (takes root)", alone: partition},
 	}
 }
