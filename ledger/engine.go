@@ -155,14 +155,21 @@ func (e *engine) connect(cfg Config, c *config.Config, g genesis, k keys, app *a
 			return err
 		}
 		e.book.install(e.Node)
-		node.CustomReactors(map[string]p2p.Reactor{"LIGHT": e.light})(e.Node)
+		replace(e.Node, "LIGHT", e.light)
 	}
+	e.pass(app.registry.Authentic)
 	if trust := cfg.Peering.Trust; trust != nil {
 		from := &lightState{peers: e.light, trust: *trust, genesis: g.doc, log: log, now: cfg.Now}
 		node.StateProvider(from)(e.Node)
 		app.joining.validators = from.validators
 	}
 	return nil
+}
+
+// replace makes a reactor a node's, in the place of the one of that name if there is
+// one; it comes before the node starts.
+func replace(n *node.Node, name string, r p2p.Reactor) {
+	node.CustomReactors(map[string]p2p.Reactor{name: r})(n)
 }
 
 // newEngine makes the node and replays what the registry missed. CometBFT

@@ -83,14 +83,12 @@ func TestAPeerThatFloodsKeepsNobodyOut(t *testing.T) {
 	}
 
 	copied := r.evidence(t, r.quote(t, 1), time.Now())
-	spoilt := bytes.Clone(copied)
-	spoilt[len(spoilt)-1] ^= 1
 	most := 0
 	for i := range 300 {
 		garbage := make([]byte, 4096)
 		_, _ = rand.Read(garbage)
-		if !send(garbage) || !send(copied) || !send(spoilt) {
-			break // an answer to the flood as good as ignoring it
+		if !send(copied) || !send(r.evidence(t, garbage, time.Now())) {
+			t.Fatal("a peer whose transactions a state refuses was let go")
 		}
 		most = max(most, n.engine.Mempool().Size())
 		if i%100 == 50 {
@@ -104,12 +102,52 @@ func TestAPeerThatFloodsKeepsNobodyOut(t *testing.T) {
 		t.Errorf("%d bytes wait", size)
 	}
 	send(make([]byte, 2<<20)) // more than any transaction
+	letGo(t, n, "what is too large")
+	r.attest(t, n, 1000)
+	if err := n.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// letGo waits until a node has no peer.
+func letGo(t *testing.T, n *Node, sent string) {
+	t.Helper()
 	for deadline := time.Now().Add(patience); n.engine.Switch().Peers().Size() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("a peer that sends what is too large is still there")
+			t.Fatalf("a peer that sends %s is still there", sent)
 		}
 	}
-	r.attest(t, n, 1000)
+}
+
+func TestAPeerThatPassesOnWhatNoNodeWouldIsLetGo(t *testing.T) {
+	t.Parallel() // it mostly waits
+	net := found(t, 1)
+	n := net.start(t, net.homes[0])
+	r := newRegistrar(t, n.genesis.doc.ChainID)
+	mustSubmit(t, n, r.endorsements(t, time.Now()))
+	reach(t, n, gossipHeight)
+	p, err := ReadPeering(net.homes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	garbage := make([]byte, 4096)
+	_, _ = rand.Read(garbage)
+	good := r.evidence(t, r.quote(t, 1), time.Now())
+	spoilt := bytes.Clone(good)
+	spoilt[len(spoilt)-1] ^= 1
+	tick, err := record.NewTick(record.MillisOf(time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, tx := range map[string][]byte{
+		"garbage": garbage, "a flipped bit of a signature": spoilt, "a ledger time": tick,
+		"a transaction of another ledger": newRegistrar(t, "another").evidence(t, r.quote(t, 2), time.Now()),
+	} {
+		// Behind one that is good, as nodes pass them on.
+		flood(t, n, p.Listen).Send(p2p.Envelope{ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{Txs: [][]byte{good, tx}}})
+		letGo(t, n, what)
+	}
+	r.attest(t, n, 3)
 	if err := n.Err(); err != nil {
 		t.Error(err)
 	}

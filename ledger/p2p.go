@@ -85,7 +85,7 @@ func newAddressBook(c *config.P2PConfig, k keys, logger log.Logger) (*addressBoo
 
 // install makes a node use the book; it comes before the node starts.
 func (b *addressBook) install(n *node.Node) {
-	node.CustomReactors(map[string]p2p.Reactor{"PEX": b.exchange})(n)
+	replace(n, "PEX", b.exchange)
 	n.Switch().SetAddrBook(b.book)
 }
 
