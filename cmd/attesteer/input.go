@@ -90,7 +90,7 @@ func trustedRoots(simulated bool) []rats.TrustRoot {
 func (a *app) openSources(
 	ctx context.Context, ev attesteer.Evidence, f verifyFlags, policy attesteer.Policy, at time.Time,
 ) (*attesteer.Endorsements, error) {
-	folders := make(map[string]*endorse.Folder)
+	folders := make(map[string]endorse.Source)
 	for _, name := range f.endorsements {
 		if isAsked(name) {
 			continue

@@ -109,7 +109,7 @@ again, and lets anyone check a record without trusting who serves it.`,
 	root.AddCommand(
 		a.serveCommand(), a.inspectCommand(), a.verifyCommand(), a.submitCommand(), a.enclavesCommand(),
 		a.proofCommand(), a.endorsementsCommand(), a.attestCommand(), a.tokenCommand(), a.versionCommand(),
-		a.earCommand(), a.healthcheckCommand(), a.manCommand(), a.conformanceCommand(), a.configCommand(), a.ledgerCommand(), a.pccsCommand(),
+		a.earCommand(), a.healthcheckCommand(), a.manCommand(), a.conformanceCommand(), a.configCommand(), a.ledgerCommand(), a.pccsCommand(), a.agentCommand(),
 	)
 	complete(root)
 	return root

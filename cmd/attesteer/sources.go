@@ -141,7 +141,7 @@ func (a *app) openLedger(node string, f serviceFlags, cfg endorse.PCSConfig) (en
 }
 
 // openOrder returns those of names that are asked as one source, in their order.
-func (a *app) openOrder(names []string, f serviceFlags, cfg endorse.PCSConfig, held map[string]*endorse.Folder) (*endorse.Order, error) {
+func (a *app) openOrder(names []string, f serviceFlags, cfg endorse.PCSConfig, held map[string]endorse.Source) (*endorse.Order, error) {
 	var all []endorse.Named
 	make := func() *endorse.Order {
 		return endorse.InOrder(endorse.OrderConfig{Roots: cfg.Roots, Evaluation: asNumber(cfg.Evaluation), Now: time.Now}, all...)
