@@ -115,8 +115,7 @@ func (r *Record) View(at Millis) View {
 		FirstAttested: r.FirstAttested, LastAttested: r.LastAttested,
 		Expires: r.Expires, ValidUntil: r.ValidUntil, Attestations: r.Attestations,
 
-		State: r.StateAt(at), Tier: r.Tier, BuildMode: r.BuildMode,
-		Status: r.Status, StatusSince: r.StatusSince, StatusReason: r.StatusReason,
+		Tier: r.Tier, BuildMode: r.BuildMode, Status: r.Status,
 
 		MRSigner: hex.EncodeToString(r.MRSigner), ISVProdID: r.ISVProdID, ISVSVN: r.ISVSVN,
 		FMSPC: hex.EncodeToString(r.FMSPC), Advisories: append([]string{}, r.Advisories...),
@@ -128,6 +127,7 @@ func (r *Record) View(at Millis) View {
 		AppraisedWith:  make([]string, 0, len(r.AppraisedWith)),
 		Height:         r.Height, Tx: hex.EncodeToString(r.Tx[:]), WillChange: r.WillChange,
 	}
+	v.State, v.StatusSince, v.StatusReason = r.standingAt(at)
 	if r.Freshness.Kind == FreshnessBlock {
 		h := r.Freshness.Height
 		v.Freshness.Height = &h
@@ -200,5 +200,18 @@ func (r *Record) StateAt(at Millis) State {
 		return Undecided
 	default:
 		return Active
+	}
+}
+
+// standingAt is StateAt, with since when that holds and why: what the record says of
+// its stored state, or for one that is derived what the ledger will write of it.
+func (r *Record) standingAt(at Millis) (State, Millis, Reason) {
+	switch state := r.StateAt(at); {
+	case state == r.State:
+		return state, r.StatusSince, r.StatusReason
+	case state == Expired:
+		return state, r.Expires, ReasonExpired
+	default:
+		return state, r.ValidUntil + 1, ReasonLapsed
 	}
 }

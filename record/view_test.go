@@ -36,6 +36,30 @@ func TestTheStateFollowsFromWhatTheRecordCarries(t *testing.T) {
 	}
 }
 
+// TestADerivedStateSaysSinceWhenAndWhy: a reader of a proof sees no event of it.
+func TestADerivedStateSaysSinceWhenAndWhy(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		stored record.State
+		at     record.Millis
+		since  record.Millis
+		reason record.Reason
+	}{
+		{"active as stored", record.Active, 100, 7, record.ReasonAttested},
+		{"its data ended", record.Active, 101, 101, record.ReasonLapsed},
+		{"its listings ended", record.Active, 200, 200, record.ReasonExpired},
+		{"undecided as stored", record.Undecided, 150, 7, record.ReasonAttested},
+		{"undecided, and then its listings ended", record.Undecided, 300, 200, record.ReasonExpired},
+		{"revoked as stored", record.Revoked, 300, 7, record.ReasonAttested},
+	} {
+		r := sampleRecord()
+		r.State, r.Expires, r.ValidUntil, r.StatusSince, r.StatusReason = tt.stored, 200, 100, 7, record.ReasonAttested
+		if v := r.View(tt.at); v.StatusSince != tt.since || v.StatusReason != tt.reason {
+			t.Errorf("%s: since %d, %s", tt.name, v.StatusSince, v.StatusReason)
+		}
+	}
+}
+
 func TestTheFirstActiveListingOfAnAdmittedRegistrarStandsOnTop(t *testing.T) {
 	listing := func(name byte, since, expires record.Millis, admitted bool) record.Listing {
 		return record.Listing{Registrar: fill32(name), Since: since, Expires: expires, Admitted: admitted}
