@@ -36,13 +36,7 @@ const (
 // memory, to look up, to prove, and to start with. At the end all of them expire
 // and their evidence is pruned.
 func BenchmarkSize(b *testing.B) {
-	records := sizeRecords
-	if v := os.Getenv("ATTESTEER_RECORDS"); v != "" {
-		var err error
-		if records, err = strconv.Atoi(v); err != nil {
-			b.Fatal(err)
-		}
-	}
+	records := recordsWanted(b)
 	for b.Loop() {
 		f := newFilled(b)
 		ids := f.fill(records)
@@ -54,6 +48,20 @@ func BenchmarkSize(b *testing.B) {
 		f.end(records)
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// recordsWanted is how many records there are to be.
+func recordsWanted(b *testing.B) int {
+	b.Helper()
+	v := os.Getenv("ATTESTEER_RECORDS")
+	if v == "" {
+		return sizeRecords
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
 }
 
 // filled is a registry on disk.

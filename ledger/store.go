@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	dbm "github.com/cometbft/cometbft-db"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	"github.com/syndtr/goleveldb/leveldb/util"
 
 	"github.com/attesteer/attesteer/registry"
 )
@@ -17,7 +19,7 @@ const registryDB = "registry"
 // store keeps the registry's state in goleveldb, the database that CometBFT uses.
 type store struct{ db dbm.DB }
 
-var _ registry.Store = (*store)(nil)
+var _ registry.Streamer = (*store)(nil)
 
 // openStore opens the registry's database in a folder.
 func openStore(dir string) (*store, error) {
@@ -55,6 +57,29 @@ func (s *store) Scan(start, end []byte, fn func(key, value []byte) error) error 
 	}
 	return nil
 }
+
+// Stream implements [registry.Streamer]: what it reads drives nothing out of the
+// cache, and is not allocated for it.
+func (s *store) Stream(start, end []byte, fn func(key, value []byte) error) error {
+	level, ok := s.db.(*dbm.GoLevelDB)
+	if !ok {
+		return s.Scan(start, end, fn)
+	}
+	it := level.DB().NewIterator(&util.Range{Start: start, Limit: end}, once())
+	defer it.Release()
+	for it.Next() {
+		if err := fn(it.Key(), it.Value()); err != nil {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("registry database: stream: %w", err)
+	}
+	return nil
+}
+
+// once is for reading what need not be at hand afterwards.
+func once() *opt.ReadOptions { return &opt.ReadOptions{DontFillCache: true} }
 
 // Write makes all changes or none. It leaves to the system when they reach the
 // disk: a process that is killed loses nothing, and what a power cut takes off
@@ -101,7 +126,7 @@ func (s *store) view() (*view, error) {
 			}
 			return snap.Get(key, nil)
 		},
-		iterate: func() iterator { return snap.NewIterator(nil, nil) },
+		iterate: func() iterator { return snap.NewIterator(nil, once()) },
 	}, nil
 }
 

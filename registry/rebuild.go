@@ -58,12 +58,13 @@ func (st *state) rebuild(store Store) error {
 		mu      sync.Mutex // guards entries, shelved and err
 		taken   atomic.Int64
 		group   sync.WaitGroup
+		stream  = streaming(store)
 	)
 	for range min(runtime.GOMAXPROCS(0), len(spans)) {
 		group.Go(func() {
 			var part reading
 			for i := taken.Add(1) - 1; i < int64(len(spans)); i = taken.Add(1) - 1 {
-				if part.err = store.Scan(spans[i].start, spans[i].end, part.add); part.err != nil {
+				if part.err = stream(spans[i].start, spans[i].end, part.add); part.err != nil {
 					taken.Store(int64(len(spans))) // nobody need go on
 				}
 			}

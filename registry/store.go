@@ -24,6 +24,22 @@ type Store interface {
 	Write(changes []Write) error
 }
 
+// Streamer is a [Store] that can be read from end to end without keeping what it
+// reads at hand for the next who asks, which Scan may.
+type Streamer interface {
+	Store
+	// Stream is otherwise Scan.
+	Stream(start, end []byte, fn func(key, value []byte) error) error
+}
+
+// streaming returns how a store is read from end to end.
+func streaming(s Store) func(start, end []byte, fn func(key, value []byte) error) error {
+	if s, ok := s.(Streamer); ok {
+		return s.Stream
+	}
+	return s.Scan
+}
+
 // Write sets a key, or removes it when Value is nil.
 type Write struct{ Key, Value []byte }
 
