@@ -69,6 +69,7 @@ func TestBadEvidenceIsRefusedByItsKind(t *testing.T) {
 		{"nothing", ``, 400, rats.Malformed, ""},
 		{"no JSON", `hello`, 400, rats.Malformed, ""},
 		{"half a JSON", `{"evidence":"`, 400, rats.Malformed, ""},
+		{"not UTF-8", `{"evidence":"AA==","url":"` + "\xff" + `"}`, 400, rats.Malformed, "UTF-8"},
 		{"a list", `[]`, 400, rats.Malformed, ""},
 		{"no evidence", `{}`, 400, rats.Malformed, "evidence"},
 		{"null evidence", `{"evidence":null}`, 400, rats.Malformed, "evidence"},

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/creachadair/jrpc2"
 	"github.com/creachadair/jrpc2/channel"
@@ -210,7 +211,7 @@ func (l *line) idle(ctx context.Context) {
 // calls will be answered.
 func (l *line) rename(msg []byte) (out []byte, answers int, fault *jrpc2.Error) {
 	trimmed := bytes.TrimSpace(msg)
-	if !json.Valid(trimmed) {
+	if !utf8.Valid(trimmed) || !json.Valid(trimmed) {
 		return nil, 0, jrpc2.Errorf(jrpc2.ParseError, "parse error")
 	}
 	if trimmed[0] != '[' {
@@ -343,5 +344,5 @@ func faultMessage(fault *jrpc2.Error) []byte {
 	return b
 }
 
-// errBinary is why a connection that sends binary frames is closed.
-var errBinary = rats.Errorf(rats.Malformed, "a binary frame")
+// errNoText is why a connection that sends frames of anything but text is closed.
+var errNoText = rats.Errorf(rats.Malformed, "a frame that is no text")

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // unescaped undoes in JSON what encoding/json does to <, > and & for HTML, and
@@ -41,6 +42,9 @@ func unescaped(msg []byte) []byte {
 // 8259 section 4), and no name in another case than ours: huma and
 // encoding/json would take it for ours, also beside ours.
 func readJSON(data []byte, v any) error {
+	if _, first := v.(*any); first && !utf8.Valid(data) {
+		return errors.New("not UTF-8") // RFC 8259 section 8.1; encoding/json would take something else for it
+	}
 	if err := json.Unmarshal(data, v); err != nil {
 		var other *json.UnmarshalTypeError
 		if errors.As(err, &other) { // it names types of Go's

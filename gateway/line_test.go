@@ -55,6 +55,7 @@ func TestWhatIsWrongWithARequestHasTheCodeOfJSONRPC(t *testing.T) {
 		{"nothing", ``, -32700, `null`},
 		{"no JSON", `{"jsonrpc":`, -32700, `null`},
 		{"not UTF-8", "\xff", -32700, `null`},
+		{"a string that is not UTF-8", `{"jsonrpc":"2.0","id":"` + "\xff" + `","method":"echo"}`, -32700, `null`},
 		{"two values", `{} {}`, -32700, `null`},
 		{"a number", `1`, -32600, `null`},
 		{"null", `null`, -32600, `null`},

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"github.com/creachadair/jrpc2"
@@ -211,7 +212,11 @@ func (k *socket) recv() ([]byte, error) {
 	}
 	if kind != websocket.MessageText {
 		_ = k.conn.Close(websocket.StatusUnsupportedData, "JSON-RPC comes in text frames")
-		return nil, errBinary
+		return nil, errNoText
+	}
+	if !utf8.Valid(msg) { // RFC 6455 section 8.1
+		_ = k.conn.Close(websocket.StatusInvalidFramePayloadData, "text frames are UTF-8")
+		return nil, errNoText
 	}
 	return msg, nil
 }

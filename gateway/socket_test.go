@@ -92,16 +92,26 @@ func TestJSONRPCOverAWebSocket(t *testing.T) {
 	})
 }
 
-func TestABinaryFrameEndsItsConnectionAlone(t *testing.T) {
+func TestAFrameThatIsNoTextEndsItsConnectionAlone(t *testing.T) {
 	h := open(t, "dev", nil)
-	other, conn := h.dial(t, nil), h.dial(t, nil)
-	if err := conn.Write(t.Context(), websocket.MessageBinary, []byte(`{"jsonrpc":"2.0","id":1,"method":"system_name"}`)); err != nil {
-		t.Fatal(err)
-	}
-	_, _, err := conn.Read(t.Context())
-	var closed websocket.CloseError
-	if !errors.As(err, &closed) || closed.Code != websocket.StatusUnsupportedData || !strings.Contains(closed.Reason, "text") {
-		t.Errorf("%v", err)
+	other := h.dial(t, nil)
+	for _, c := range []struct {
+		kind websocket.MessageType
+		msg  string
+		want websocket.StatusCode
+	}{
+		{websocket.MessageBinary, `{"jsonrpc":"2.0","id":1,"method":"system_name"}`, websocket.StatusUnsupportedData},
+		{websocket.MessageText, `{"jsonrpc":"2.0","id":"` + "\xff" + `","method":"system_name"}`, websocket.StatusInvalidFramePayloadData},
+	} {
+		conn := h.dial(t, nil)
+		if err := conn.Write(t.Context(), c.kind, []byte(c.msg)); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := conn.Read(t.Context())
+		var closed websocket.CloseError
+		if !errors.As(err, &closed) || closed.Code != c.want || !strings.Contains(closed.Reason, "text") {
+			t.Errorf("%v, want %d", err, c.want)
+		}
 	}
 	if got := as[inner](t, talk(t, other, `{"jsonrpc":"2.0","id":1,"method":"system_name"}`)); got.Result == nil {
 		t.Errorf("%+v", got)
