@@ -220,7 +220,9 @@ func (s *Service) selectPCK(ctx context.Context, p *store.Platform, certs []stor
 		PlatformID: p.PlatformID, CPUSVN: r.CPUSVN, PCESVN: r.PCESVN, TCBm: certs[i].TCBm,
 	}}}
 	if err := s.store.Write(ctx, b); err != nil {
-		return nil, storeFault(err)
+		// It can be selected again: a full disk, or a database that answers reads
+		// alone, keeps no platform from its certificate.
+		s.log.ErrorContext(ctx, "a selected PCK certificate is not remembered", slog.String("qe_id", legible(p.QEID)), slog.Any("error", err))
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ package pccs_test
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
@@ -348,5 +349,32 @@ func TestTheCachedPlatformsAreListedByFMSPC(t *testing.T) {
 		if err != nil || len(got) != c.want {
 			t.Errorf("%q: %d platforms, %v", c.fmspcs, len(got), err)
 		}
+	}
+}
+
+// TestACertificateIsServedThoughTheStoreTakesNothing: on a full disk, or a database
+// that answers reads alone, what is there is selected from all the same.
+func TestACertificateIsServedThoughTheStoreTakesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, setup{})
+	l.pcs.Install(machine(t, 1, simtee.Faults{}))
+	if _, err := l.PCKCert(t.Context(), request(1)); err != nil {
+		t.Fatal(err)
+	}
+	file, err := sql.Open("sqlite", l.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	if _, err := file.ExecContext(t.Context(), `CREATE TRIGGER full BEFORE INSERT ON pccs_raw_tcb BEGIN SELECT RAISE(ABORT, 'no room'); END`); err != nil {
+		t.Fatal(err)
+	}
+	another := request(1)
+	another.CPUSVN = strings.Repeat("FF", 16)
+	if _, err := l.PCKCert(t.Context(), another); err != nil {
+		t.Errorf("another raw TCB of a platform that is known: %v", err)
+	}
+	if !strings.Contains(l.log.String(), "not remembered") {
+		t.Errorf("the log does not say so:\n%s", l.log)
 	}
 }

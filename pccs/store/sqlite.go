@@ -70,7 +70,34 @@ func openSQLite(ctx context.Context, dsn string) (*Store, error) {
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
+	if err := s.sound(ctx, path); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
+}
+
+// maxSounded bounds the files that are looked through when they are opened: about a
+// second's work. Damage in a larger one is seen when it is come upon.
+const maxSounded = 1 << 30
+
+// sound refuses a file with a page that is damaged (SQLite, "PRAGMA quick_check"),
+// before anything is served of what is left of it.
+func (s *Store) sound(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return rats.Errorf(rats.Internal, "store: %w", err)
+	}
+	if info.Size() > maxSounded {
+		return nil
+	}
+	var found string
+	if err := s.read.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); err != nil {
+		return s.fault(err)
+	}
+	if found != "ok" {
+		return rats.Errorf(rats.Malformed, "store: %s is damaged: %s", path, found)
+	}
+	return nil
 }
 
 // tries bounds how often a file is tried that others open, switch or close at the

@@ -128,6 +128,38 @@ func TestADamagedFileNeverServesAnythingElse(t *testing.T) {
 	}
 }
 
+// A page that was lost is seen at the start, wherever it lies: what is left is not
+// served.
+func TestAFileWithAPageMissingIsNotOpened(t *testing.T) {
+	path := onSQLite().fresh(t)
+	s, err := store.Open(t.Context(), path)
+	must(t, err)
+	must(t, s.Write(t.Context(), everything()))
+	must(t, s.Close())
+	good := read(t, path)
+	pages := 0
+	for at := 4096; at < len(good); at += 4096 {
+		// Types of pages that hold rows and keys (SQLite, "Database File Format",
+		// section 1.6).
+		if !slices.Contains([]byte{2, 5, 10, 13}, good[at]) {
+			continue
+		}
+		pages++
+		bad := slices.Clone(good)
+		clear(bad[at : at+4096])
+		must(t, os.WriteFile(path, bad, 0o600))
+		if s, err := store.Open(t.Context(), path); err == nil || rats.KindOf(err) != rats.Malformed || !strings.Contains(err.Error(), "is damaged") {
+			t.Errorf("no page at %d: %v", at, err)
+			if err == nil {
+				must(t, s.Close())
+			}
+		}
+	}
+	if pages < 10 {
+		t.Errorf("only %d pages hold anything", pages)
+	}
+}
+
 func TestAFullDiskLosesNothing(t *testing.T) {
 	path := onSQLite().fresh(t)
 	s := open(t, path)
