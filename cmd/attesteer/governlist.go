@@ -118,8 +118,12 @@ func (a *app) printProposal(p *client.Proposal, g *client.Governance) {
 	if p.Proposal.NotBefore != 0 {
 		a.row("takes effect", p.Proposal.NotBefore.Time().Format(time.RFC3339))
 	}
+	label := "change"
+	if g == nil && (p.Proposal.Parameters != nil || p.Proposal.Policy != nil) {
+		label = "asked for" // as a whole: what it differed from is not known any more
+	}
 	for _, change := range changesOf(&p.Proposal, g) {
-		a.row("change", change)
+		a.row(label, change)
 	}
 	for _, v := range p.Votes {
 		word := "against it: "

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -146,8 +147,14 @@ func (a *app) printProven(v *proof.Verdict, at time.Time) error {
 		}
 		a.printf("%s\n", word)
 		a.row("ledger", v.ChainID)
-		a.row("block", stamp(v.LedgerTime.Time))
+		a.row("state of height", strconv.FormatUint(v.Height, 10))
+		a.row("ledger time there", stamp(v.LedgerTime.Time))
+		a.row("signed by validators", fmt.Sprintf("power %d of %d", v.SignedPower, v.TotalPower))
+		if v.Changes > 0 {
+			a.row("validators changed", strconv.Itoa(v.Changes)+" times since whom the bundle begins with")
+		}
 		if out.Record != nil {
+			a.row("judged at", at.Format(time.RFC3339))
 			a.printRecord(*out.Record)
 		}
 		for _, e := range out.Events {

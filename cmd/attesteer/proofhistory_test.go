@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/simtee"
@@ -63,6 +65,19 @@ func TestARecordsPastIsProvenFromTheCommandLine(t *testing.T) {
 	}
 	if short, err := os.ReadFile(bundle); err != nil || json.Valid(short) || len(short) >= len(long) {
 		t.Errorf("%d bytes of CBOR, %d of JSON, %v", len(short), len(long), err)
+	}
+	at := v.Record.Expires.Time().Add(time.Hour).Format(time.RFC3339)
+	code, words, errs := command(t, "proof", "verify", bundle, "--trust", genesis, "--at", at)
+	if code != 0 {
+		t.Fatalf("exit %d\n%s", code, errs)
+	}
+	for _, want := range []string{
+		"proven: the ledger holds this record", "state of height +[0-9]+\n", "signed by validators +power 10 of 10\n",
+		"judged at +" + at, "state +expired", "status since +" + v.Record.Expires.Time().Format(time.RFC3339) + ` \(expired\)`,
+	} {
+		if !regexp.MustCompile(want).MatchString(words) {
+			t.Errorf("no %q in\n%s", want, words)
+		}
 	}
 	if code, _, _ := command(t, "enclaves", "proof", id, "--node", p.url, "--format", "xml"); code != 2 {
 		t.Errorf("another format: exit %d, want 2", code)
