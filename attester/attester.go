@@ -169,7 +169,7 @@ func (t *taking) Evidence(ctx context.Context, reportData [64]byte) ([]byte, err
 	select {
 	case t.turn <- struct{}{}:
 	case <-ctx.Done():
-		return nil, overdue(t.name, ctx)
+		return nil, overdue(ctx, t.name)
 	}
 	defer func() { <-t.turn }()
 	raw, err := t.obtain(ctx, reportData)
@@ -180,7 +180,7 @@ func (t *taking) Evidence(ctx context.Context, reportData [64]byte) ([]byte, err
 }
 
 // overdue says that there was no answer in time, or that nobody waits for one.
-func overdue(what string, ctx context.Context) error {
+func overdue(ctx context.Context, what string) error {
 	why := "the request was broken off"
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		why = "no evidence in time"

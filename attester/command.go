@@ -62,7 +62,7 @@ func (c command) obtain(ctx context.Context, reportData [64]byte) ([]byte, error
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
-		return nil, overdue("the command "+c.argv[0], ctx)
+		return nil, overdue(ctx, "the command "+c.argv[0])
 	case out.over:
 		return nil, rats.Errorf(rats.TooLarge, "the command %s printed over %d bytes", c.argv[0], MaxEvidence)
 	case err != nil:

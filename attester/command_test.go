@@ -44,14 +44,14 @@ func play(role string) int {
 	}
 	switch role {
 	case "binary":
-		os.Stdout.Write(raw)
+		_, _ = os.Stdout.Write(raw)
 	case "hex":
 		fmt.Println(hex.EncodeToString(raw))
 	case "base64":
 		fmt.Println(base64.StdEncoding.EncodeToString(raw))
 	case "other":
 		raw, _ = other(sgx)(reportData)
-		os.Stdout.Write(raw)
+		_, _ = os.Stdout.Write(raw)
 	case "nothing", "letters", "zero":
 		fmt.Print(map[string]string{"letters": "not evidence", "zero": "00"}[role])
 	case "fault":

@@ -95,7 +95,7 @@ func (d devices) path(name string) string { return folder(d.root).path(name) }
 // read returns a file of a device, at most limit bytes of it.
 func (d devices) read(ctx context.Context, name string, limit int) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, overdue(d.path(name), ctx)
+		return nil, overdue(ctx, d.path(name))
 	}
 	raw, err := d.files.ReadFile(name, limit)
 	if err != nil {

@@ -58,7 +58,7 @@ func (g gramine) check() error {
 
 func (g gramine) obtain(ctx context.Context, reportData [64]byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, overdue(Gramine, ctx)
+		return nil, overdue(ctx, Gramine)
 	}
 	if err := g.files.WriteFile(gramineReportData, reportData[:]); err != nil {
 		return nil, g.fault("write", gramineReportData, err, "")

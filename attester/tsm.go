@@ -73,7 +73,7 @@ func (t tsm) obtain(ctx context.Context, reportData [64]byte) ([]byte, error) {
 			return nil, advise(rats.Errorf(rats.Internal, "%s, %d times in a row", detail(again.error), Attempts), again.advice)
 		}
 		if t.pause.after(ctx, n) != nil {
-			return nil, overdue(detail(again.error), ctx)
+			return nil, overdue(ctx, detail(again.error))
 		}
 	}
 }
