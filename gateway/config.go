@@ -226,6 +226,8 @@ type Config struct {
 	// Rate bounds what callers without a token may ask for; its zero value sets
 	// no bound on dev, and [DefaultRate] elsewhere.
 	Rate Rate
+	// Origins are the sites whose pages may call from a browser.
+	Origins Origins
 	// Streams bounds the event streams that are open at once.
 	Streams Streams
 }

@@ -76,11 +76,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, r := g.enter(w, r)
 	defer func() { p.leave(r, recover()) }()
 	out := p.out
+	preflight := g.share(out, r)
 	if refused := g.admit(r); refused != nil {
 		if refused.Status == http.StatusRequestEntityTooLarge {
 			w.Header().Set("Connection", "close") // what is still coming is not read
 		}
 		g.refuse(out, r, refused)
+		return
+	}
+	if preflight {
+		out.WriteHeader(http.StatusNoContent)
 		return
 	}
 	g.route(out, r)
@@ -104,7 +109,7 @@ func (g *Gateway) admit(r *http.Request) *problem {
 	if err := g.throttle(callerIn(r.Context())); err != nil {
 		return problemOf(err)
 	}
-	if g.csrf.Check(r) != nil {
+	if !g.cfg.Origins.allow(r.Header.Get("Origin")) && g.csrf.Check(r) != nil {
 		return statusProblem(rats.Unauthorized, http.StatusForbidden, "sent by a page of another site")
 	}
 	return nil
@@ -235,12 +240,17 @@ func (u *unanswered) WriteHeader(status int)      { u.status = status }
 type observed struct {
 	http.ResponseWriter
 	status int
+	// vary is added to what the answer says that it varies by.
+	vary string
 }
 
 // WriteHeader implements [http.ResponseWriter].
 func (o *observed) WriteHeader(status int) {
 	if o.status == 0 {
 		o.status = status
+		if o.vary != "" {
+			o.Header().Add("Vary", o.vary)
+		}
 	}
 	o.ResponseWriter.WriteHeader(status)
 }
@@ -248,7 +258,7 @@ func (o *observed) WriteHeader(status int) {
 // Write implements [http.ResponseWriter].
 func (o *observed) Write(b []byte) (int, error) {
 	if o.status == 0 {
-		o.status = http.StatusOK
+		o.WriteHeader(http.StatusOK)
 	}
 	return o.ResponseWriter.Write(b)
 }

@@ -114,7 +114,7 @@ func (a *app) openHouse(ctx context.Context, f serveFlags, clock time.Time, logg
 		Transactions: h.index, Receipts: filepath.Join(home, "data", "receipts"), Answers: filepath.Join(home, "data", "answers"),
 		Pool: poolOf{h.node}, ShieldingKey: shielding, PublicURL: f.publicURL,
 		EAR: keys, EARLifetime: f.earLifetime, MAA: azure,
-		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads,
+		Tokens: tokens, TokenAdmin: tokens, ReadsNeedToken: !f.anonymousReads, Origins: f.origins(),
 		Pages: explorer.Pages(explorer.PagesConfig{Index: h.index, Registry: registry, Governance: registry, Network: f.network, Log: logger}),
 	}
 	if h.services.Len() > 0 {

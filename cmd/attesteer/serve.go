@@ -14,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attesteer/attesteer/ear"
+	"github.com/attesteer/attesteer/gateway"
 	"github.com/attesteer/attesteer/ledger"
+	"github.com/attesteer/attesteer/rats"
 )
 
 // ledgerStop is how long the ledger may take to stop.
@@ -37,6 +39,8 @@ type serveFlags struct {
 	anonymousReads bool
 	service        serviceFlags
 	earLifetime    time.Duration
+	// sites are those whose pages may call from a browser.
+	sites []string
 	// peering is how the ledger reaches others.
 	peering ledger.Peering
 }
@@ -99,6 +103,7 @@ func (f *serveFlags) registerAll(a *app, cmd *cobra.Command, peering *peeringFla
 	fl.StringSliceVar(&f.endorsements, "endorsements", nil, "folder of endorsements to publish from when evidence needs them, or who is asked for them: "+askedUsage+" (repeatable)")
 	f.keep.register(fl)
 	fl.BoolVar(&f.anonymousReads, "anonymous-reads", true, "let callers without a token read, at a rate bounded per address")
+	fl.StringSliceVar(&f.sites, "allow-origin", nil, "site whose pages may call the node from a browser, such as https://app.example, or * for all (repeatable)")
 	fl.BoolVar(&f.demo, "demo", false, "on a dev network: attest a simulated enclave and show what to try next")
 	fl.DurationVar(&f.earLifetime, "ear-lifetime", ear.DefaultLifetime, "how long a signed result counts, 1s to 1h")
 	f.service.register(fl)
@@ -147,7 +152,16 @@ func (f serveFlags) checkRest() error {
 	if f.earLifetime < time.Second || f.earLifetime > ear.MaxLifetime {
 		return usagef("--ear-lifetime: %v is not between 1s and %v", f.earLifetime, ear.MaxLifetime)
 	}
+	if _, err := gateway.ParseOrigins(f.sites); err != nil {
+		return usagef("--allow-origin: %s", rats.AsError(err).Detail)
+	}
 	return nil
+}
+
+// origins returns the sites whose pages may call from a browser, which were checked.
+func (f serveFlags) origins() gateway.Origins {
+	o, _ := gateway.ParseOrigins(f.sites)
+	return o
 }
 
 // checkNetwork checks which network a node is for, and the time at which a new
