@@ -21,6 +21,10 @@ import (
 // devNetwork is what a ledger calls itself on which simulated roots count.
 const devNetwork = "dev"
 
+// idleBlocks is more than the time between blocks of a ledger on which nothing
+// happens.
+const idleBlocks = time.Minute
+
 // policy returns the network's profile, as docs/policy.md has it for ledgers: what
 // it demands of all evidence, and what it takes.
 func (k *Keeper) policy(network string, g *client.Governance) attesteer.Policy {
@@ -93,6 +97,11 @@ func (r *round) appraise(by endorsed, policy attesteer.Policy, at time.Time) (*a
 		policy.ReportData = append(sum[:], r.reportData[len(sum):]...)
 	}
 	result, err := attesteer.Verify(attesteer.Evidence{Raw: r.evidence}, endorsements, policy, at)
+	if rats.KindOf(err) == rats.Expired {
+		// Ledger time is that of the last block, and evidence that carries a time of
+		// its own, as an IAS report does, was made since.
+		result, err = attesteer.Verify(attesteer.Evidence{Raw: r.evidence}, endorsements, policy, at.Add(idleBlocks))
+	}
 	switch rats.KindOf(err) {
 	case rats.EndorsementUnavailable, rats.EndorsementExpired:
 		return result, nil

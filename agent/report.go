@@ -80,7 +80,8 @@ type Report struct {
 	ValidUntil record.Millis  `json:"valid_until,omitzero"`
 	Tx         string         `json:"tx,omitempty"`
 	Height     uint64         `json:"height,omitempty"`
-	// Kind and Detail say why a round failed, or why it was the last.
+	// Kind and Detail say why a round failed, or why it was the last. Where no node
+	// answered there is no kind.
 	Kind   rats.Kind `json:"kind,omitzero"`
 	Detail string    `json:"detail,omitempty"`
 	// Failures counts the rounds that failed since one did not.

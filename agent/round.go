@@ -139,14 +139,14 @@ func (r *round) prepare(ctx context.Context, node Node) error {
 	}
 	evidence, err := k.cfg.Attest(ctx, r.reportData)
 	if err != nil {
-		return rats.Errorf(rats.KindOf(err), "the enclave could not be attested: %w", err)
+		return &rats.Error{Kind: rats.KindOf(err), Detail: "the enclave could not be attested: " + words(err), Err: err}
 	}
 	at := r.ledger.Time.Time()
 	r.by = k.ask(ctx, evidence, at)
 	r.evidence = evidence
 	if r.result, err = r.appraise(r.by, k.policy(r.ledger.Network, r.rules), at); err != nil {
 		r.evidence = nil
-		return rats.Errorf(rats.KindOf(err), "the evidence is of no use and was not sent: %w", err)
+		return &rats.Error{Kind: rats.KindOf(err), Detail: "the evidence is of no use and was not sent: " + words(err), Err: err}
 	}
 	r.id = r.recordOf(r.result)
 	if r.stale() {

@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -24,7 +25,20 @@ func (k *Keeper) report(reason Reason) Report {
 
 // fail puts into a report why there is nothing better to tell.
 func (r *Report) fail(err error) {
-	r.Kind, r.Detail = rats.KindOf(err), err.Error()
+	r.Detail = words(err)
+	var e *rats.Error
+	if errors.As(err, &e) {
+		r.Kind = e.Kind
+	}
+}
+
+// words returns what an error says beside its kind.
+func words(err error) string {
+	var e *rats.Error
+	if errors.As(err, &e) && e.Detail != "" {
+		return e.Detail
+	}
+	return err.Error()
 }
 
 // end tells that the enclave is kept no longer, and returns err.
@@ -48,7 +62,10 @@ func (k *Keeper) tell(ctx context.Context, r *Report) {
 		attrs = append(attrs, slog.String("node", r.Node))
 	}
 	if r.Detail != "" {
-		attrs = append(attrs, slog.String("kind", r.Kind.String()), slog.String("error", r.Detail), slog.Int("failures", r.Failures))
+		attrs = append(attrs, slog.String("error", r.Detail), slog.Int("failures", r.Failures))
+	}
+	if r.Kind != rats.None {
+		attrs = append(attrs, slog.String("kind", r.Kind.String()))
 	}
 	if r.Next > 0 {
 		attrs = append(attrs, slog.Duration("next", time.Duration(r.Next*float64(time.Second)).Round(time.Second/10)))
@@ -62,7 +79,7 @@ func (k *Keeper) tell(ctx context.Context, r *Report) {
 		k.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "the enclave was not attested", attrs...)
 	case Ended:
 		level := slog.LevelInfo
-		if r.Kind != rats.None {
+		if r.Detail != "" {
 			level = slog.LevelError
 		}
 		k.cfg.Log.LogAttrs(ctx, level, "the enclave is kept no longer", attrs...)

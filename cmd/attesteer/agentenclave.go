@@ -15,13 +15,17 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/attesteer/attesteer/agent"
+	"github.com/attesteer/attesteer/rats"
+	"github.com/attesteer/attesteer/record"
 )
 
 // enclaveFlags say which enclave an agent keeps, and how.
 type enclaveFlags struct {
 	teeFlags
-	// file is where they came from; empty for the command line.
-	file string
+	// file is where they came from, empty for the command line, and lines in which
+	// line of it each setting is, by its flag.
+	file  string
+	lines map[string]int
 
 	name, key, reportData, runtimeData, url string
 	validFor, every, margin, keepFor        span
@@ -80,9 +84,41 @@ func (s *span) String() string {
 // Type names it in help.
 func (s *span) Type() string { return "duration" }
 
+// wrong says what is wrong with one setting, and where it is.
+func (f *enclaveFlags) wrong(flag, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if line := f.lines[flag]; line > 0 {
+		return usageError{&settingsError{f.file, line, fmt.Errorf("%s: %w", flag, err)}}
+	}
+	return usagef("--%s: %w", flag, err)
+}
+
+// check refuses what cannot be meant.
+func (f *enclaveFlags) check() error {
+	var data [64]byte
+	switch err := record.CheckURL(f.url); {
+	case err != nil:
+		return f.wrong("url", "%s", rats.AsError(err).Detail)
+	case f.validFor > 0 && f.margin >= f.validFor:
+		return f.wrong("margin", "%s leaves nothing of the %s that an attestation is valid for", &f.margin, &f.validFor)
+	case f.key != "" && f.reportData != "":
+		return f.wrong("report-data", "a key is bound instead: choose one")
+	case f.key != "" && f.runtimeData != "":
+		return f.wrong("runtime-data", "a key is bound instead: choose one")
+	case f.key == "-" || f.runtimeData == "-":
+		return f.wrong(map[bool]string{true: "key", false: "runtime-data"}[f.key == "-"], "an agent reads files, and no standard input")
+	case fillHex(data[:], "", f.reportData, false) != nil:
+		return f.wrong("report-data", "not up to 64 bytes in hex")
+	case f.challenge && [32]byte(data[32:]) != [32]byte{}:
+		return f.wrong("report-data", "its second half is for the challenge, and there is something in it")
+	}
+	return nil
+}
+
 // fault says of an error in which file it is.
 func (f *enclaveFlags) fault(err error) error {
-	if f.file == "" {
+	var line *settingsError
+	if f.file == "" || errors.As(err, &line) {
 		return err
 	}
 	var usage usageError
@@ -123,7 +159,7 @@ func (a *app) describedEnclaves(fl *pflag.FlagSet, f *agentFlags) ([]enclaveFlag
 func (a *app) readEnclave(file string, fl *pflag.FlagSet, out *enclaveFlags) error {
 	own := &cobra.Command{Use: "enclave"}
 	out.register(own.Flags())
-	out.file = file
+	out.file, out.lines = file, map[string]int{}
 	settings, faults := readSettings(file)
 	handed := map[string]string{}
 	for _, s := range settings {
@@ -135,6 +171,7 @@ func (a *app) readEnclave(file string, fl *pflag.FlagSet, out *enclaveFlags) err
 		if err != nil {
 			faults = append(faults, usageError{&settingsError{file, s.line, err}})
 		}
+		out.lines[settingFlag(s.key)] = s.line
 	}
 	own.Flags().VisitAll(func(mine *pflag.Flag) {
 		given := fl.Lookup(mine.Name)
@@ -153,6 +190,9 @@ func (a *app) readEnclave(file string, fl *pflag.FlagSet, out *enclaveFlags) err
 
 // enclaveOf returns the enclave that flags describe.
 func (a *app) enclaveOf(f *enclaveFlags) (*agent.Enclave, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	attest, err := a.openAttester(f.teeFlags)
 	if err != nil {
 		return nil, err
@@ -166,14 +206,6 @@ func (a *app) enclaveOf(f *enclaveFlags) (*agent.Enclave, error) {
 
 // bindTo settles what an enclave is bound to, and what is submitted along.
 func (a *app) bindTo(f *enclaveFlags, out *agent.Enclave) error {
-	if f.key != "" && (f.reportData != "" || f.runtimeData != "") {
-		return usagef("--key binds a key, and --report-data and --runtime-data something else: choose one")
-	}
-	for flag, name := range map[string]string{"--key": f.key, "--runtime-data": f.runtimeData} {
-		if name == "-" {
-			return usagef("%s: an agent reads files, and no standard input", flag)
-		}
-	}
 	if err := fillHex(out.ReportData[:], "--report-data", f.reportData, false); err != nil {
 		return err
 	}
@@ -181,11 +213,11 @@ func (a *app) bindTo(f *enclaveFlags, out *agent.Enclave) error {
 	case f.key != "":
 		raw, err := a.readInput(f.key)
 		if err != nil {
-			return err
+			return f.wrong("key", "%w", err)
 		}
 		half, err := a.keyHalf(f.key)
 		if err != nil {
-			return err
+			return f.wrong("key", "%w", err)
 		}
 		copy(out.ReportData[:], half[:])
 		if half == sha256.Sum256(raw) {
@@ -194,7 +226,7 @@ func (a *app) bindTo(f *enclaveFlags, out *agent.Enclave) error {
 	case f.runtimeData != "":
 		raw, err := a.readInput(f.runtimeData)
 		if err != nil {
-			return err
+			return f.wrong("runtime-data", "%w", err)
 		}
 		if out.RuntimeData = raw; f.reportData == "" {
 			sum := sha256.Sum256(raw)

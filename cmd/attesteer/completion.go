@@ -32,6 +32,7 @@ func completions() map[string][]string {
 		"state":              {"active", "expired", "undecided", "withdrawn", "revoked"},
 		"tee":                {"sgx", "tdx"},
 		"attest tee":         teeNames(),
+		"agent run tee":      teeNames(),
 		"enclaves list tee":  {"sgx", "tdx", simSGX, simTDX},
 		"enclaves watch tee": {"sgx", "tdx", simSGX, simTDX},
 		"event":              kinds,
