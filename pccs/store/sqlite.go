@@ -95,7 +95,8 @@ func (s *Store) sound(ctx context.Context, path string) error {
 		return s.fault(err)
 	}
 	if found != "ok" {
-		return rats.Errorf(rats.Malformed, "store: %s is damaged: %s", path, found)
+		found = strings.TrimPrefix(found, "*** in database main ***\n")
+		return rats.Errorf(rats.Malformed, "store: %s is damaged: %s", path, strings.ReplaceAll(found, "\n", "; "))
 	}
 	return nil
 }
