@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// maxTurnsWaiting bounds the calls of one caller that wait for their turn.
-	maxTurnsWaiting = 32
+	// maxTurnsWaiting bounds the calls of one caller that wait for their turn: as
+	// many as one address may have connections, so that who makes one call on each
+	// is not refused. They take nobody else's turns.
+	maxTurnsWaiting = 128
 	// maxWaiting bounds those of all callers together.
 	maxWaiting = 4096
 	// turnTimeout bounds how long one waits.
