@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -189,6 +190,21 @@ func TestAnotherProgramGetsAFolderOfItsOwn(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 }
+
+// TestOfAProgramsOutputTheBeginningIsKept copies as os/exec does, which asks its
+// target for ReadFrom first.
+func TestOfAProgramsOutputTheBeginningIsKept(t *testing.T) {
+	var b bounded
+	n, err := io.Copy(&b, io.LimitReader(zeros{}, maxInput+1))
+	if err != nil || n != maxInput+1 || b.kept.Len() != maxInput {
+		t.Errorf("of %d bytes %d are kept: %v", n, b.kept.Len(), err)
+	}
+}
+
+// zeros has no end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestRevocationListsAreReadInEveryForm(t *testing.T) {
 	der := []byte{0x30, 0x03, 0x02, 0x01, 0x05}

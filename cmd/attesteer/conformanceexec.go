@@ -46,16 +46,17 @@ func (a *app) askOther(ctx context.Context, c *conformanceCase, f conformanceFla
 	case exit.ExitCode() < 0:
 		return nil, "", fmt.Errorf("%s: %w", words[0], err)
 	}
-	said, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
-	return readVerdict(cmd.ProcessState.ExitCode(), stdout.Bytes()), said, nil
+	said, _, _ := strings.Cut(strings.TrimSpace(stderr.kept.String()), "\n")
+	return readVerdict(cmd.ProcessState.ExitCode(), stdout.kept.Bytes()), said, nil
 }
 
-// bounded keeps the beginning of what is written to it.
-type bounded struct{ bytes.Buffer }
+// bounded keeps the beginning of what is written to it. The buffer has a name: one
+// that is embedded would lend io.Copy its ReadFrom, which has no bound.
+type bounded struct{ kept bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxInput - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if room := maxInput - b.kept.Len(); room > 0 {
+		b.kept.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }
