@@ -5,10 +5,16 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/rats"
@@ -16,13 +22,36 @@ import (
 )
 
 type endorsementsInput struct {
-	Kind   string `query:"kind" enum:"tcb_info,qe_identity,root_ca_crl,pck_crl,tcb_evaluation_numbers,pck_certificate"`
-	TEE    string `query:"tee" example:"sgx"`
-	FMSPC  string `query:"fmspc" doc:"12 hex digits"`
-	Number uint32 `query:"evaluation_data_number"`
-	SHA256 string `query:"sha256" doc:"of the body; the answer then holds the body"`
-	Whole  bool   `query:"body" doc:"with the bodies and their issuers"`
+	Kind   string      `query:"kind" enum:"tcb_info,qe_identity,root_ca_crl,pck_crl,tcb_evaluation_numbers,pck_certificate"`
+	TEE    string      `query:"tee" example:"sgx"`
+	FMSPC  string      `query:"fmspc" doc:"12 hex digits"`
+	Number numberParam `query:"evaluation_data_number" doc:"0 for what has none"`
+	SHA256 string      `query:"sha256" doc:"of the body; the answer then holds the body"`
+	Whole  bool        `query:"body" doc:"with the bodies and their issuers"`
 }
+
+// numberParam is a number of which 0 is something else than none given.
+type numberParam struct {
+	Value uint32
+	given bool
+}
+
+var (
+	_ huma.SchemaProvider = numberParam{}
+	_ huma.ParamWrapper   = (*numberParam)(nil)
+	_ huma.ParamReactor   = (*numberParam)(nil)
+)
+
+// Schema implements [huma.SchemaProvider].
+func (numberParam) Schema(r huma.Registry) *huma.Schema {
+	return huma.SchemaFromType(r, reflect.TypeFor[uint32]())
+}
+
+// Receiver implements [huma.ParamWrapper].
+func (n *numberParam) Receiver() reflect.Value { return reflect.ValueOf(&n.Value).Elem() }
+
+// OnParamSet implements [huma.ParamReactor].
+func (n *numberParam) OnParamSet(given bool, _ any) { n.given = given }
 
 type endorsementsOutput struct {
 	Body client.EndorsementList
@@ -72,33 +101,14 @@ func (g *Gateway) postEndorsements(ctx context.Context, in *pushInput) (*pushOut
 
 // endorsements lists what is in state, in the order of its keys.
 func (g *Gateway) endorsements(in *endorsementsInput) (*client.EndorsementList, error) {
-	want := record.EndorsementEntry{Key: rats.EndorsementKey{
-		Kind: rats.EndorsementKind(in.Kind), TEE: rats.TEE(in.TEE), EvaluationDataNumber: in.Number,
-	}}
-	if in.FMSPC != "" {
-		b, err := decodeHex("fmspc", in.FMSPC)
-		if err != nil {
-			return nil, err
-		}
-		if want.Key.Kind == "" {
-			want.Key.Kind = rats.TCBInfo // the one kind that has an FMSPC
-		}
-		want.Key.Scope = hex.EncodeToString(b)
-	}
-	if in.SHA256 != "" {
-		b, err := decodeHex("sha256", in.SHA256)
-		if err != nil {
-			return nil, err
-		}
-		if len(b) != len(want.SHA256) {
-			return nil, rats.Errorf(rats.Malformed, "sha256: %d hex digits, want %d", 2*len(b), 2*len(want.SHA256))
-		}
-		want.SHA256 = [32]byte(b)
+	fits, err := in.filter()
+	if err != nil {
+		return nil, err
 	}
 	now := g.now()
 	out := &client.EndorsementList{Endorsements: []client.Endorsement{}}
 	for _, entry := range g.cfg.Registry.Endorsements() {
-		if !fits(&entry, &want) {
+		if !fits(&entry) {
 			continue
 		}
 		row := rowOf(&entry, now)
@@ -114,13 +124,45 @@ func (g *Gateway) endorsements(in *endorsementsInput) (*client.EndorsementList, 
 	return out, nil
 }
 
-// fits reports whether an entry is what is wanted, where something is.
-func fits(e, want *record.EndorsementEntry) bool {
-	k, w := &e.Key, &want.Key
-	return (w.Kind == "" || k.Kind == w.Kind) && (w.TEE == "" || k.TEE == w.TEE) &&
-		(w.Scope == "" || k.Scope == w.Scope) &&
-		(w.EvaluationDataNumber == 0 || k.EvaluationDataNumber == w.EvaluationDataNumber) &&
-		(want.SHA256 == [32]byte{} || e.SHA256 == want.SHA256)
+// filter returns what reports whether an entry is all that is asked for.
+func (in *endorsementsInput) filter() (func(*record.EndorsementEntry) bool, error) {
+	var demands []func(*record.EndorsementEntry) bool
+	demand := func(d func(*record.EndorsementEntry) bool) { demands = append(demands, d) }
+	if in.Kind != "" {
+		demand(func(e *record.EndorsementEntry) bool { return e.Key.Kind == rats.EndorsementKind(in.Kind) })
+	}
+	if strings.TrimSpace(in.TEE) != "" {
+		tee, err := filterWord("tee", in.TEE, teeWords())
+		if err != nil {
+			return nil, err
+		}
+		demand(func(e *record.EndorsementEntry) bool { return e.Key.TEE == tee })
+	}
+	if in.FMSPC != "" {
+		b, err := decodeHex("fmspc", in.FMSPC)
+		if err != nil {
+			return nil, err
+		}
+		demand(func(e *record.EndorsementEntry) bool { // the one kind that has an FMSPC
+			return e.Key.Kind == rats.TCBInfo && e.Key.Scope == hex.EncodeToString(b)
+		})
+	}
+	if in.Number.given {
+		demand(func(e *record.EndorsementEntry) bool { return e.Key.EvaluationDataNumber == in.Number.Value })
+	}
+	if in.SHA256 != "" {
+		b, err := decodeHex("sha256", in.SHA256)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) != sha256.Size {
+			return nil, rats.Errorf(rats.Malformed, "sha256: %d hex digits, want %d", 2*len(b), 2*sha256.Size)
+		}
+		demand(func(e *record.EndorsementEntry) bool { return e.SHA256 == [sha256.Size]byte(b) })
+	}
+	return func(e *record.EndorsementEntry) bool {
+		return !slices.ContainsFunc(demands, func(d func(*record.EndorsementEntry) bool) bool { return !d(e) })
+	}, nil
 }
 
 func rowOf(e *record.EndorsementEntry, now time.Time) client.Endorsement {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,4 +201,53 @@ func TestBadPushesAreMalformed(t *testing.T) {
 			h.post(t, "/v1/endorsements", "", body).wants(t, 400, rats.Malformed)
 		})
 	}
+}
+
+func TestEndorsementsAreFoundByEachOfTheirMarks(t *testing.T) {
+	h := open(t, "dev", nil)
+	h.lives(t, 1) // which publishes those of simulated enclaves
+	all := as[client.EndorsementList](t, h.get(t, "/v1/endorsements").body).Endorsements
+	find := func(query string) []client.Endorsement {
+		r := h.get(t, "/v1/endorsements?"+query)
+		if r.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", query, r.status, r.body)
+		}
+		return as[client.EndorsementList](t, r.body).Endorsements
+	}
+	count := func(marked func(client.Endorsement) bool) (n int) {
+		for _, e := range all {
+			if marked(e) {
+				n++
+			}
+		}
+		return n
+	}
+	for query, marked := range map[string]func(client.Endorsement) bool{
+		"":                                           func(client.Endorsement) bool { return true },
+		"kind=&tee=&sha256=&fmspc=":                  func(client.Endorsement) bool { return true },
+		"evaluation_data_number=":                    func(client.Endorsement) bool { return true },
+		"evaluation_data_number=0":                   func(e client.Endorsement) bool { return e.EvaluationDataNumber == 0 },
+		"evaluation_data_number=20":                  func(e client.Endorsement) bool { return e.EvaluationDataNumber == 20 },
+		"evaluation_data_number=19":                  func(client.Endorsement) bool { return false },
+		"tee=TDX":                                    func(e client.Endorsement) bool { return e.TEE == rats.TDX },
+		"tee=sgx&kind=qe_identity":                   func(e client.Endorsement) bool { return e.TEE == rats.SGX && e.Kind == rats.QEIdentity },
+		"fmspc=0x00A51E%20000000":                    func(e client.Endorsement) bool { return e.Kind == rats.TCBInfo && e.Scope == "00a51e000000" },
+		"fmspc=00a51e000000&kind=pck_crl":            func(client.Endorsement) bool { return false },
+		"sha256=" + strings.Repeat("00", 32):         func(client.Endorsement) bool { return false },
+		"sha256=0X" + strings.ToUpper(all[0].SHA256): func(e client.Endorsement) bool { return e.SHA256 == all[0].SHA256 },
+	} {
+		got, want := find(query), count(marked)
+		if len(got) != want {
+			t.Errorf("%q: %d, want %d of %d", query, len(got), want, len(all))
+		}
+		for _, e := range got {
+			if !marked(e) {
+				t.Errorf("%q: %+v", query, e)
+			}
+		}
+	}
+	if count(func(e client.Endorsement) bool { return e.EvaluationDataNumber == 0 }) == 0 || len(all) < 4 {
+		t.Errorf("there is too little to tell apart: %d", len(all))
+	}
+	h.get(t, "/v1/endorsements?tee=zz").wants(t, http.StatusBadRequest, rats.Malformed)
 }

@@ -108,12 +108,16 @@ func (q EventQuery) byBytes(f *eventFilter) error {
 	return nil
 }
 
+// teeWords are the kinds of enclaves that filters take.
+func teeWords() []rats.TEE {
+	return []rats.TEE{rats.SGX, rats.TDX, rats.EPID, rats.SNP, rats.Nitro, rats.Keystone, rats.Sanctum, rats.CCA}
+}
+
 func (q EventQuery) byWords(f *eventFilter) error {
-	tees := []rats.TEE{rats.SGX, rats.TDX, rats.EPID, rats.SNP, rats.Nitro, rats.Keystone, rats.Sanctum, rats.CCA}
 	tiers := []rats.Tier{rats.Affirming, rats.Warning, rats.Contraindicated, rats.TierNone}
 	states := []record.State{record.Active, record.Expired, record.Undecided, record.Withdrawn, record.Revoked}
 	for _, err := range []error{
-		demandWord(f, "tee", q.TEE, tees, func(h *happening) rats.TEE { return h.Record.TEE }),
+		demandWord(f, "tee", q.TEE, teeWords(), func(h *happening) rats.TEE { return h.Record.TEE }),
 		demandWord(f, "status", q.Status, rats.TCBStatuses(), func(h *happening) rats.TCBStatus { return h.Record.Status }),
 		demandWord(f, "tier", q.Tier, tiers, func(h *happening) rats.Tier { return h.Record.Tier }),
 		demandWord(f, "state", q.State, states, func(h *happening) record.State { return h.Record.StateAt(h.Time) }),
