@@ -120,13 +120,14 @@ func (o *Order) Ask(ctx context.Context, needs []attesteer.Need, at time.Time) *
 	if len(needs) == 0 {
 		return t.answer()
 	}
-	o.each(ctx, func(ctx context.Context, i int) reply {
+	silent := o.each(ctx, func(ctx context.Context, i int) reply {
 		items, err := o.sources[i].Source.Endorsements(ctx, needs, at)
 		return reply{from: i, items: items, err: err}
 	}, func(r reply) bool {
 		t.add(r)
 		return t.complete()
 	})
+	t.unheard(silent)
 	return t.answer()
 }
 
@@ -140,7 +141,7 @@ func (o *Order) PCKCertificates(
 	var said []string
 	seen := make(map[[32]byte]bool)
 	holds := false
-	o.each(ctx, func(ctx context.Context, i int) reply {
+	silent := o.each(ctx, func(ctx context.Context, i int) reply {
 		c, ok := o.sources[i].Source.(Certifier)
 		if !ok {
 			return reply{from: i}
@@ -165,6 +166,9 @@ func (o *Order) PCKCertificates(
 	if len(out) > 0 {
 		return out, nil
 	}
+	for _, i := range silent {
+		said = append(said, words(o.silence(i)))
+	}
 	if len(said) == 0 {
 		said = []string{"no source has the PCK certificate of the platform"}
 	}
@@ -182,8 +186,8 @@ type reply struct {
 // one as soon as one has answered without its being enough, or has been waited
 // for long enough. Those that hold what they have are looked at in any case, in
 // their turn or at last. take is called by one goroutine, and not after each has
-// returned.
-func (o *Order) each(ctx context.Context, ask func(context.Context, int) reply, take func(reply) bool) {
+// returned, which tells who was asked and not heard.
+func (o *Order) each(ctx context.Context, ask func(context.Context, int) reply, take func(reply) bool) (silent []int) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	replies := make(chan reply, len(o.sources)) // nobody may be there to hear the last
@@ -197,10 +201,12 @@ func (o *Order) each(ctx context.Context, ask func(context.Context, int) reply, 
 				continue
 			}
 			running++
+			silent = append(silent, i)
 			go func() { replies <- ask(ctx, i) }()
 		}
 		if r, ok := o.await(ctx, replies, next < len(o.sources)); ok {
 			running--
+			silent = slices.DeleteFunc(silent, func(i int) bool { return i == r.from })
 			enough = take(r)
 		}
 	}
@@ -209,6 +215,12 @@ func (o *Order) each(ctx context.Context, ask func(context.Context, int) reply, 
 			take(ask(ctx, next))
 		}
 	}
+	return silent
+}
+
+// silence says of a source that it was asked and not heard.
+func (o *Order) silence(i int) error {
+	return rats.Errorf(rats.EndorsementUnavailable, "%s has not answered yet, and was not waited for any longer", o.sources[i].Name)
 }
 
 // await returns the next reply. It gives up when ctx ends, and after the hedge

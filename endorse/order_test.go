@@ -241,6 +241,11 @@ func TestASlowSourceHoldsNobodyUp(t *testing.T) {
 	if got.Short != nil || len(got.Items) != 4 || slow.calls() != 1 {
 		t.Errorf("%d items, %v", len(got.Items), got.Short)
 	}
+	// That it was asked and not heard is said, and what came was not from the first.
+	said := slices.ContainsFunc(got.Complaints, func(c endorse.Complaint) bool { return c.Source == "A" && strings.Contains(c.Err.Error(), "A has not answered yet") })
+	if !said || slices.ContainsFunc(got.From, func(g endorse.Given) bool { return g.First }) {
+		t.Errorf("complaints %v, from %v", got.Complaints, got.From)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if got := inOrder(never, slow).Ask(ctx, simulatedNeeds(t), at()); rats.KindOf(got.Short) != rats.EndorsementUnavailable {

@@ -25,8 +25,8 @@ type tally struct {
 	got        []candidate
 	seen       map[[32]byte]bool
 	complaints []Complaint
-	// asked are the sources that answered.
-	asked []int
+	// asked are the sources that answered, silent those that did not.
+	asked, silent []int
 }
 
 // candidate is an endorsement that verifies and that somebody needs.
@@ -75,6 +75,14 @@ func (t *tally) add(r reply) {
 				"%s: that of %s does not hold: %s", what, name, holding(info, t.at))})
 		}
 		t.got = append(t.got, c)
+	}
+}
+
+// unheard takes note of sources that were asked and did not answer in time.
+func (t *tally) unheard(silent []int) {
+	t.silent = silent
+	for _, i := range silent {
+		t.complaints = append(t.complaints, Complaint{t.order.sources[i].Name, t.order.silence(i)})
 	}
 }
 
@@ -189,13 +197,14 @@ func (t *tally) outstanding() []rats.EndorsementKey {
 func (t *tally) answer() *Answer {
 	a := &Answer{Standard: make(map[rats.TEE]uint32)}
 	chosen := t.choose()
+	first := slices.Min(slices.Concat(t.asked, t.silent, []int{len(t.order.sources)}))
 	seen := make(map[[32]byte]bool)
 	for _, c := range chosen {
 		a.Items = append(a.Items, c.Endorsement)
 		if !seen[c.info.SHA256] {
 			seen[c.info.SHA256] = true
 			a.From = append(a.From, Given{
-				Info: *c.info, Source: t.order.sources[c.from].Name, First: c.from == slices.Min(t.asked), Stale: !c.valid,
+				Info: *c.info, Source: t.order.sources[c.from].Name, First: c.from == first, Stale: !c.valid,
 			})
 		}
 	}
