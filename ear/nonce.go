@@ -13,15 +13,26 @@ import (
 // minNonce is the shortest nonce in bytes (RFC 9711 section 4.1).
 const minNonce = 8
 
-// ParseNonce reads a caller's nonce: an even number of hex digits, with or
-// without 0x, and else base64url or base64, padded or not. A nonce has 8 to 64
-// bytes (RFC 9711 section 4.1); anything else is [rats.Malformed].
+// maxNonceText bounds what a nonce is read from, white space included.
+const maxNonceText = 1024
+
+// ParseNonce reads a caller's nonce: an even number of hex digits in either case,
+// with or without 0x, in which white space does not count, and else base64url or
+// base64, padded or not. A nonce has 8 to 64 bytes (RFC 9711 section 4.1); anything
+// else is [rats.Malformed].
 func ParseNonce(text string) ([]byte, error) {
-	// What is longer than 64 bytes in hex is no nonce in any form.
-	if len(text) > len("0x")+2*IETF2026.maxNonce() {
-		return nil, rats.Errorf(rats.Malformed, "nonce: %d characters are over %d bytes", len(text), IETF2026.maxNonce())
+	digits := text
+	if len(text) <= maxNonceText {
+		digits = strings.Join(strings.Fields(text), "")
 	}
-	b, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
+	// What is longer than 64 bytes in hex is no nonce in any form.
+	if len(digits) > len("0x")+2*IETF2026.maxNonce() {
+		return nil, rats.Errorf(rats.Malformed, "nonce: %d characters are over %d bytes", len(digits), IETF2026.maxNonce())
+	}
+	if len(digits) > 1 && strings.EqualFold(digits[:2], "0x") {
+		digits = digits[2:]
+	}
+	b, err := hex.DecodeString(digits)
 	if err != nil {
 		plain := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "="))
 		if b, err = decode(plain); err != nil {

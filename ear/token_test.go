@@ -188,13 +188,14 @@ func TestATokenEndsWithWhatItsResultRestsOn(t *testing.T) {
 
 func TestANonceIsReadInEachFormAndWrittenInOne(t *testing.T) {
 	for text, want := range map[string]string{
-		"0001020304050607":       "AAECAwQFBgc=",
-		"0x000102030405060A":     "AAECAwQFBgo=",
-		"AAECAwQFBgc":            "AAECAwQFBgc=",
-		"AAECAwQFBgc=":           "AAECAwQFBgc=",
-		"-_-_-_-_-_-_":           "-_-_-_-_-_-_",
-		"+/+/+/+/+/+/":           "-_-_-_-_-_-_",
-		strings.Repeat("ff", 64): strings.Repeat("_", 85) + "w==",
+		"0001020304050607":          "AAECAwQFBgc=",
+		"0x000102030405060A":        "AAECAwQFBgo=",
+		" 0X00 01 02 03\n04050607 ": "AAECAwQFBgc=",
+		"AAECAwQFBgc":               "AAECAwQFBgc=",
+		"AAECAwQFBgc=":              "AAECAwQFBgc=",
+		"-_-_-_-_-_-_":              "-_-_-_-_-_-_",
+		"+/+/+/+/+/+/":              "-_-_-_-_-_-_",
+		strings.Repeat("ff", 64):    strings.Repeat("_", 85) + "w==",
 	} {
 		b, err := ear.ParseNonce(text)
 		if err != nil || ear.FormatNonce(b) != want {
