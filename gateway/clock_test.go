@@ -47,7 +47,7 @@ func TestAfterADayOffEvidenceIsRecordedAtOnce(t *testing.T) {
 	if age := start.Sub(got.Record.LastAttested.Time()); age > time.Minute {
 		t.Errorf("attested %v ago", age)
 	}
-	if took := time.Since(start); took > 10*time.Second { // an idle ledger's own block comes after 30
+	if took := time.Since(start); took > 25*time.Second { // an idle ledger's own block comes after 30
 		t.Errorf("took %v", took)
 	}
 }

@@ -117,7 +117,7 @@ func TestAStoppingServerEndsStreamsAtAPlaceToGoOnFrom(t *testing.T) {
 	server, url := serveStreams(t, following(t, l, nil))
 	r, filtered := listenTo(t, url+"?after=0"), listenTo(t, url+"?after=0&tee=tdx")
 	r.event(1)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		t.Fatalf("it waits for streams: %v", err)
@@ -161,7 +161,7 @@ func (pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func TestAReaderThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 	l := newEventLog(0)
 	g := following(t, l, nil)
-	server := ServerConfig{Stall: 200 * time.Millisecond}.Server(g)
+	server := ServerConfig{Stall: 2 * time.Second}.Server(g)
 	listener := make(pipes)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { close(listener) })
@@ -192,7 +192,7 @@ func TestAReaderThatDoesNotReadIsDroppedAndHoldsNobodyUp(t *testing.T) {
 	settle(t, func() bool { return g.streams.count() == 1 })
 	l.add(1)
 	r.event(50)
-	_ = slow.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = slow.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	if b, err := io.ReadAll(slow); !errors.Is(err, io.EOF) && err != nil {
 		t.Errorf("the connection of the slow one is open: %d bytes, %v", len(b), err)
 	}
@@ -224,7 +224,7 @@ func TestNoStreamLeavesAGoroutineBehind(t *testing.T) {
 			open = append(open, r)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		t.Error(err)

@@ -16,7 +16,7 @@ import (
 // returns its answer.
 func ask(t testing.TB, msg string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	p := &posted{body: []byte(msg)}
 	l := newLine(p)

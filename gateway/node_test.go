@@ -33,7 +33,7 @@ import (
 )
 
 // patience bounds waits that end soon when nothing is wrong.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // house is a node with its API.
 type house struct {

@@ -203,8 +203,11 @@ func TestWhatAGatewayDoesIsCounted(t *testing.T) {
 		t.Errorf("%d WebSockets were opened", n)
 	}
 	_ = conn.CloseNow()
-	for deadline := time.Now().Add(patience); m.count("request GET / websocket 101 true") == 0 && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
+	// What is counted may be so after the answer.
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if m.count("request GET / websocket 101 true") == 1 && m.count("stream websocket -1") == 1 && m.count("in flight +1") == m.count("in flight -1") {
+			break
+		}
 	}
 	for what, want := range map[string]int{
 		"request POST /v1/evidence 201 false": 1, "request POST /v1/evidence 409 false": 1, "request POST /v1/evidence 400 false": 1,

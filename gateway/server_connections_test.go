@@ -103,8 +103,16 @@ func TestAnIdleConnectionGivesItsPlaceAway(t *testing.T) {
 		if n := p.listener.Open(); n != 2 {
 			t.Errorf("%d are open", n)
 		}
-		// A client whose connection went takes another; net/http sees to that.
-		get(t, older, p.url())
+		// A client whose connection went takes another; net/http sees to that,
+		// that is, once the client has heard of it.
+		await(t, "the older one is served again", func() bool {
+			resp, err := older.Get(p.url())
+			if err != nil {
+				return false
+			}
+			_ = resp.Body.Close()
+			return resp.StatusCode == http.StatusOK
+		})
 		if total, _ := p.listener.Refused(); total != 0 {
 			t.Errorf("%d were refused", total)
 		}

@@ -34,7 +34,7 @@ func (p *port) wss(t testing.TB, header http.Header) (*websocket.Conn, *http.Res
 func TestOneSecurePortServesRESTPagesAndWebSockets(t *testing.T) {
 	t.Parallel()
 	h := open(t, "dev", nil)
-	p := stand(t, gateway.ServerConfig{Stall: 300 * time.Millisecond, IdleTime: 300 * time.Millisecond}, h.gateway, true)
+	p := stand(t, gateway.ServerConfig{Stall: time.Second, IdleTime: time.Second}, h.gateway, true)
 	c := p.client(t)
 	if resp, body := get(t, c, p.url()+"/v1/ledger"); resp.ProtoMajor != 2 || !strings.Contains(body, `"chain_id"`) {
 		t.Errorf("%s %s", resp.Proto, body)
@@ -63,7 +63,7 @@ func TestOneSecurePortServesRESTPagesAndWebSockets(t *testing.T) {
 			if got := string(talk(t, conn, `{"jsonrpc":"2.0","id":1,"method":"system_name"}`)); !strings.Contains(got, "attesteer") {
 				t.Error(got)
 			}
-			time.Sleep(700 * time.Millisecond)
+			time.Sleep(1500 * time.Millisecond)
 		}
 	})
 	t.Run("a frame that is too large ends it", func(t *testing.T) {

@@ -210,7 +210,7 @@ func drip(w io.Writer, text string) {
 func TestWhoSaysNothingBetweenRequestsIsDropped(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
-		p := stand(t, gateway.ServerConfig{IdleTime: 100 * time.Millisecond}, fine, secure)
+		p := stand(t, gateway.ServerConfig{IdleTime: 500 * time.Millisecond}, fine, secure)
 		if _, said := get(t, p.client(t), p.url()); !strings.HasPrefix(said, "HTTP/") {
 			t.Error(said)
 		}
@@ -352,13 +352,13 @@ func TestWhoTakesAnAnswerTooSlowlyIsDropped(t *testing.T) {
 func TestWorkThatTakesLongerThanAStallIsNotCutOff(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
-		p := stand(t, gateway.ServerConfig{Stall: 300 * time.Millisecond, HeaderTime: 5 * time.Second}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := stand(t, gateway.ServerConfig{Stall: time.Second}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			b, err := io.ReadAll(r.Body)
 			if err != nil {
 				t.Error(err)
 			}
 			select { // as for a block
-			case <-time.After(700 * time.Millisecond):
+			case <-time.After(1500 * time.Millisecond):
 			case <-r.Context().Done():
 				t.Error("the call was given up")
 			}
@@ -382,10 +382,10 @@ func TestWorkThatTakesLongerThanAStallIsNotCutOff(t *testing.T) {
 func TestAStreamMayBeSilentForLongerThanAStall(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, secure bool) {
-		p := stand(t, gateway.ServerConfig{Stall: 300 * time.Millisecond}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := stand(t, gateway.ServerConfig{Stall: time.Second}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for i := range 3 {
 				if i > 0 {
-					time.Sleep(700 * time.Millisecond)
+					time.Sleep(1500 * time.Millisecond)
 				}
 				_, _ = fmt.Fprintf(w, "data: %d\n", i)
 				if err := http.NewResponseController(w).Flush(); err != nil {
