@@ -182,6 +182,7 @@ func TestWhatIsNoStreamOfEventsIsAnError(t *testing.T) {
 }
 
 func TestANodeThatFallsSilentIsAskedAgain(t *testing.T) {
+	t.Parallel() // it mostly waits
 	silent := func(w http.ResponseWriter, r *http.Request) {
 		says(begin+event(1))(w, r)
 		_ = http.NewResponseController(w).Flush()
@@ -190,7 +191,7 @@ func TestANodeThatFallsSilentIsAskedAgain(t *testing.T) {
 	mute := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	var told []string
 	seen, _, _ := play(t, client.Follow{
-		Silence:     100 * time.Millisecond,
+		Silence:     2 * time.Second,
 		Interrupted: func(err error, _ time.Duration) { told = append(told, err.Error()) },
 	}, silent, mute, says(event(2)))
 	if !slices.Equal(seen, []uint64{1, 2}) {
@@ -202,15 +203,16 @@ func TestANodeThatFallsSilentIsAskedAgain(t *testing.T) {
 }
 
 func TestAHeartbeatIsNoSilence(t *testing.T) {
+	t.Parallel() // it mostly waits
 	alive := func(w http.ResponseWriter, r *http.Request) {
-		for range 20 {
+		for range 30 {
 			says(":\n\n")(w, r)
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond)
 		}
 		says(event(1))(w, r)
 	}
-	seen, asked, _ := play(t, client.Follow{Silence: 300 * time.Millisecond}, alive)
+	seen, asked, _ := play(t, client.Follow{Silence: 2 * time.Second}, alive)
 	if !slices.Equal(seen, []uint64{1}) || len(asked) != 2 {
 		t.Errorf("events %d, asked %d times", seen, len(asked))
 	}
@@ -261,7 +263,7 @@ func TestAFollowerEndsWithItsContextAndItsCaller(t *testing.T) {
 	if !errors.Is(last, context.Canceled) {
 		t.Errorf("%v", last)
 	}
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d goroutines, before %d", runtime.NumGoroutine(), before)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -284,6 +285,7 @@ func TestTheFreshestThatHoldsIsChosen(t *testing.T) {
 		copies[age] = daysAgo(t, age, 20)
 	}
 	needs := simulatedNeeds(t)
+	whole := t
 	rapid.Check(t, func(t *rapid.T) {
 		var sources []endorse.Named
 		var fakes []*fake
@@ -312,9 +314,12 @@ func TestTheFreshestThatHoldsIsChosen(t *testing.T) {
 		if anySlow {
 			hedge = time.Millisecond
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		defer cancel()
-		got := endorse.InOrder(endorse.OrderConfig{Roots: roots, Hedge: hedge}, sources...).Ask(ctx, needs, at())
+		var got *endorse.Answer
+		synctest.Test(whole, func(*testing.T) { // nobody is late but those that are slow
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			got = endorse.InOrder(endorse.OrderConfig{Roots: roots, Hedge: hedge}, sources...).Ask(ctx, needs, at())
+		})
 
 		for _, kind := range []rats.EndorsementKind{rats.TCBInfo, rats.QEIdentity, rats.PCKCRL, rats.RootCACRL} {
 			var want *attesteer.EndorsementInfo

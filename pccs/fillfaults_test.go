@@ -62,7 +62,7 @@ func upstreamFaults(t testing.TB) map[string]struct {
 // large answer takes its time.
 func patience(fault string) time.Duration {
 	if fault == "does not answer" {
-		return 300 * time.Millisecond
+		return 3 * time.Second
 	}
 	return time.Minute
 }

@@ -345,7 +345,7 @@ func TestAReplicaSeesWhatAnotherWrote(t *testing.T) {
 	}
 	changed := jwt + "Mg"
 	put(one, "00606A000000", changed)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		r := other.want(other.get(api+"appraisalpolicy?fmspc=00606A000000"), http.StatusOK)
 		if string(r.body) == changed {

@@ -157,7 +157,7 @@ func startPostgres(t testing.TB) *postgres {
 			t.Errorf("postgres: %v\n%s", err, log.String())
 		}
 	})
-	for range 200 {
+	for range 2400 {
 		if err = p.PingContext(context.Background()); err == nil {
 			return p
 		}
