@@ -142,7 +142,7 @@ func startPostgres(t *testing.T) *postgres {
 		}
 	})
 	p.open["postgres"] = p.connect(t, "postgres")
-	for range 200 {
+	for range 2400 {
 		if err = p.open["postgres"].PingContext(t.Context()); err == nil {
 			return p
 		}

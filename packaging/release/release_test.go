@@ -70,6 +70,9 @@ func copySources(from, to string) error {
 			return nil
 		}
 		b, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // as above
+		}
 		if err != nil {
 			return err
 		}
