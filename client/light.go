@@ -24,6 +24,9 @@ type ProofOptions struct {
 	Height uint64
 	// Events is how many of the record's newest events to prove with it, at most 256.
 	Events int
+	// Since leaves out the changes of validators before a height, for who trusts the
+	// validators of that height or later ones.
+	Since uint64
 }
 
 // Proof returns the bundle, as JSON for package proof to read, that proves a
@@ -40,6 +43,9 @@ func (c *Client) ProofOf(ctx context.Context, id string, o ProofOptions) ([]byte
 	}
 	if o.Events != 0 {
 		query.Set("events", strconv.Itoa(o.Events))
+	}
+	if o.Since != 0 {
+		query.Set("since", strconv.FormatUint(o.Since, 10))
 	}
 	return c.call(ctx, http.MethodGet, enclave(id, "/proof"), query, nil)
 }

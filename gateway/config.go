@@ -41,6 +41,8 @@ type ProofRequest struct {
 	Height uint64
 	// Events is how many of the record's newest events go with it.
 	Events int
+	// Since leaves out the changes of validators before a height; 0 has them all.
+	Since uint64
 }
 
 // maxProofEvents bounds them, so that a bundle stays one.

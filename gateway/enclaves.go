@@ -184,6 +184,7 @@ type proofInput struct {
 	ID     string `path:"id" doc:"64 hex digits"`
 	Height uint64 `query:"height" doc:"of the state that is proven, one of the last hundred; without, the newest"`
 	Events int    `query:"events" minimum:"0" maximum:"256" doc:"how many of the record's newest events to prove with it"`
+	Since  uint64 `query:"since" doc:"leaves out the changes of validators before a height, for who trusts the validators of that height or later ones; without, they begin with the genesis"`
 	Accept string `header:"Accept" doc:"application/cbor for the smaller spelling of the same bundle"`
 }
 
@@ -212,7 +213,7 @@ func (g *Gateway) getProof(ctx context.Context, in *proofInput) (*proofOutput, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
-	bundle, err := g.cfg.Ledger.Prove(ctx, ProofRequest{ID: id, Height: in.Height, Events: min(in.Events, maxProofEvents)})
+	bundle, err := g.cfg.Ledger.Prove(ctx, ProofRequest{ID: id, Height: in.Height, Events: min(in.Events, maxProofEvents), Since: in.Since})
 	if err != nil {
 		return nil, g.fault(ctx, err)
 	}

@@ -23,6 +23,9 @@ type ProofRequest struct {
 	Height uint64
 	// Events is how many of the record's newest events go with it; 0 is none.
 	Events int
+	// Since leaves out the changes of validators before a height, for a reader who
+	// trusts the set of that height or a later one; 0 has them from the genesis.
+	Since uint64
 }
 
 // MaxProofEvents bounds the events in a bundle: with more it would be too large.
@@ -35,7 +38,8 @@ const MaxProofEvents = 256
 // proven any more is NotFound, as is one that is still to come.
 //
 // Beside the record stand ledger time, the endorsements of its appraisal as far
-// as they have not been replaced, and the changes of validators since the genesis.
+// as they have not been replaced, and the changes of validators since the genesis or
+// the height that is asked for.
 func (n *Node) Prove(ctx context.Context, r ProofRequest) (*proof.Bundle, error) {
 	if r.Events < 0 || r.Events > MaxProofEvents {
 		return nil, rats.Errorf(rats.Malformed, "%d events, at most %d", r.Events, MaxProofEvents)
@@ -98,9 +102,11 @@ func (n *Node) bundleAt(r ProofRequest, height uint64) (*proof.Bundle, error) {
 			return nil, err
 		}
 		out := proof.New(r.ID, block.Header, block.Commit, block.Validators, state.MapRoot, state.LogRoot, state.LogSize, entries)
-		if out.Changes, err = n.changes.before(at, n.engine.BlockStore().Base()); err != nil {
+		changes, err := n.changes.before(at, n.engine.BlockStore().Base())
+		if err != nil {
 			return nil, err
 		}
+		out.Changes = slices.DeleteFunc(changes, func(b proof.Block) bool { return uint64(b.Header.Height) < r.Since }) //nolint:gosec // heights are positive
 		if r.Events > 0 && entries[0].Value != nil {
 			out.Events, err = n.eventsOf(r, state.LogSize)
 		}

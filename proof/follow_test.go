@@ -173,6 +173,26 @@ func TestAFollowerGoesFromBlockToBlock(t *testing.T) {
 	}
 }
 
+// TestAReaderWhoFollowedNeedsNoChangesOfBefore: the newest block may be the one that
+// was followed last.
+func TestAReaderWhoFollowedNeedsNoChangesOfBefore(t *testing.T) {
+	c := newChain(t, 5, 4, 3)
+	c.header.NextValidatorsHash = c.set.Hash()
+	b := c.bundle(t, c.rec.ID, c.commit(t, 0, 1, 2))
+	for by, want := range map[int64]bool{-1: true, 0: true, 1: false} {
+		at := *c
+		at.header.Height += by
+		block := at.block(at.commit(t, 0, 1, 2))
+		trust, err := c.trust(t).Follow(&block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := proof.Verify(b, trust); (err == nil) != want || err != nil && !errors.Is(err, rats.BindingMismatch) {
+			t.Errorf("having followed to %d blocks beyond the bundle's: %v", by, err)
+		}
+	}
+}
+
 func TestChangesBeforeWhatAReaderHasSeenAreOfNoUseToThoseWhoLeft(t *testing.T) {
 	d := newDynasty(t)
 	trust, err := d.first.trust(t).Follow(&d.changes[0])

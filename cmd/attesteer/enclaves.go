@@ -206,6 +206,7 @@ func (a *app) enclavesProof() *cobra.Command {
 	cmd.Flags().StringVar(&format, "format", "json", "json, or cbor, which is half as large")
 	cmd.Flags().Uint64Var(&of.Height, "height", 0, "of the state to prove, one of the last hundred (default: the newest)")
 	cmd.Flags().IntVar(&of.Events, "events", 0, "how many of the record's newest events to prove with it, at most 256")
+	cmd.Flags().Uint64Var(&of.Since, "since", 0, "leave out the changes of validators before a height, for who trusts those of that height or later (default: since the genesis)")
 	return cmd
 }
 

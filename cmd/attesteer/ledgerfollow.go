@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -185,6 +184,12 @@ func (a *app) followTrust(f followFlags) (proof.Trust, error) {
 	return readTrust(f.trust)
 }
 
+// isFollowState reports whether a file is what follow remembers.
+func isFollowState(b []byte) bool {
+	var s followState
+	return json.Unmarshal(b, &s) == nil && s.Schema == followSchema
+}
+
 // readFollowState trusts the block that a run before this one followed.
 func readFollowState(name string, b []byte) (proof.Trust, error) {
 	var s followState
@@ -312,7 +317,8 @@ func (w *following) changes(ctx context.Context, n *followedNode) error {
 	if int64(n.height) <= w.follower.Trust().Height() { //nolint:gosec // heights are positive
 		return nil
 	}
-	raw, err := n.api.Proof(ctx, strings.Repeat("0", 64))
+	since := uint64(max(0, w.follower.Trust().Height())) //nolint:gosec // not negative
+	raw, err := n.api.ProofOf(ctx, nobody, client.ProofOptions{Since: since})
 	if err != nil {
 		return err
 	}

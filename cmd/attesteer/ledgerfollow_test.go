@@ -69,6 +69,17 @@ func TestALightClientFollowsFromTheGenesisAndGoesOnFromWhereItWas(t *testing.T) 
 	if code != 0 || second.Height <= first.Height || second.ChainID != first.ChainID {
 		t.Errorf("exit %d, %+v after %+v\n%s", code, second, first, errs)
 	}
+	// What it remembers serves as trust for proofs, of the newest block too.
+	bundle := filepath.Join(t.TempDir(), "bundle.json")
+	for i := range 2 {
+		if code, _, errs := command(t, "enclaves", "proof", nobody, "--since", strconv.FormatInt(second.Height, 10), "--node", p.url, "-o", bundle); code != 0 {
+			t.Fatalf("exit %d\n%s", code, errs)
+		}
+		if code, _, errs := command(t, "proof", "verify", bundle, "--trust", state); code != 15 {
+			t.Errorf("a proof of absence by what is remembered: exit %d\n%s", code, errs)
+		}
+		register(t, p, 30+uint64(i), 1)
+	}
 	if code, _, errs := follow(t, "--trust", strings.Repeat("0f", 32), "--node", p.url); code != 10 {
 		t.Errorf("other validators: exit %d\n%s", code, errs)
 	}

@@ -28,8 +28,8 @@ func (a *app) proofCommand() *cobra.Command {
 the power signed a header, that the header commits to the ledger's state, and
 that the record, or its absence, is in that state.
 
-What is trusted is named by --trust: a ledger's genesis file, or the hash of its
-validator set.
+What is trusted is named by --trust: a ledger's genesis file, the hash of its
+validator set, or what "attesteer ledger follow --state FILE" remembers.
 
 Exit codes: 0 the record is proven, 15 its absence is proven, 10 the proof is
 false, 14 malformed.`,
@@ -106,17 +106,22 @@ func (a *app) verifyProof(file, trustArg, at string) error {
 	return a.printProven(verdict, now)
 }
 
+// readTrust reads what --trust names: a genesis, the hash of a set of validators, or
+// what a light client remembers, which is as good as where it began.
 func readTrust(arg string) (proof.Trust, error) {
 	if len(arg) == 64 {
 		if _, err := os.Stat(arg); err != nil {
 			return proof.TrustHash(arg)
 		}
 	}
-	genesis, err := os.ReadFile(arg)
+	b, err := os.ReadFile(arg)
 	if err != nil {
 		return proof.Trust{}, fileError("read", arg, err)
 	}
-	return proof.ParseGenesis(genesis)
+	if isFollowState(b) {
+		return readFollowState(arg, b)
+	}
+	return proof.ParseGenesis(b)
 }
 
 func (a *app) printProven(v *proof.Verdict, at time.Time) error {
