@@ -14,8 +14,7 @@ import (
 // becomes waits until a record is as it has to be.
 func becomes(t *testing.T, n *Node, id record.ID, what string, is func(record.Record) bool) {
 	t.Helper()
-	// The heartbeat of an idle ledger is far away: what comes before it came by itself.
-	deadline := time.After(15 * time.Second)
+	deadline := time.After(patience)
 	for {
 		wake := n.registry.Committed()
 		rec, err := n.registry.Record(id)
@@ -48,7 +47,9 @@ func (r *registrar) published(t *testing.T, as time.Time, f simtee.Faults) []byt
 }
 
 func TestRecordsChangeWithoutATransactionThatAsksForIt(t *testing.T) {
-	n := run(t, dev(t.TempDir()))
+	cfg := dev(t.TempDir())
+	cfg.heartbeat = time.Hour // far away: what comes before it comes by itself
+	n := run(t, cfg)
 	r := newRegistrar(t, n.genesis.doc.ChainID)
 	mustSubmit(t, n, r.published(t, time.Now().AddDate(0, 0, -1), simtee.Faults{}))
 	res := mustSubmit(t, n, r.evidence(t, r.quote(t, 1), time.Now()))

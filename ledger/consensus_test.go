@@ -24,7 +24,7 @@ func TestANodeWhoseConsensusEndedFails(t *testing.T) {
 	if err := os.Rename(data, gone); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	select {
 	case <-n.Failed():

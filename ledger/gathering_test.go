@@ -58,7 +58,7 @@ func TestABlockWaitsNoLongerThanAMoment(t *testing.T) {
 	if got := g.gather(nil, 1000); len(got) != 0 {
 		t.Errorf("got %q", got)
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("waited %v", took)
 	}
 }

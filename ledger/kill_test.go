@@ -52,7 +52,7 @@ func runVictim(t *testing.T, home string, enough int) []record.ID {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestVictim$", "-test.timeout=2m")
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestVictim$", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), victimHome+"="+home)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

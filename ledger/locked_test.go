@@ -48,7 +48,7 @@ func TestABlockThatWasLockedBeforeAStopIsDecidedAMinuteLater(t *testing.T) {
 	mustSubmit(t, nodes[0], r.endorsements(t, time.Now()))
 	same(t, 2, nodes...)
 	for _, n := range nodes {
-		n.finish() // there is no other block to be locked on
+		rest(t, n) // there is no other block to be locked on
 	}
 
 	armed.Store(true)

@@ -31,7 +31,7 @@ type network struct {
 }
 
 // dialling is how long a new node may take until it dials its last peer.
-const dialling = 3100 * time.Millisecond
+const dialling = 3500 * time.Millisecond
 
 // stop stops a node that is to come back in this process. CometBFT dials each
 // peer after a random pause, and when the node has stopped meanwhile leaves the
@@ -40,6 +40,11 @@ const dialling = 3100 * time.Millisecond
 func (n *network) stop(t *testing.T, node *Node) {
 	t.Helper()
 	time.Sleep(time.Until(n.started.Add(dialling)))
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if _, _, now := node.engine.Switch().NumPeers(); now == 0 {
+			break
+		}
+	}
 	stop(t, node)
 }
 

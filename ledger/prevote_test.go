@@ -44,7 +44,7 @@ func TestAValidatorThatWasKilledAfterItSignedGoesOnAMinuteLater(t *testing.T) {
 	home := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestPrevoter$", "-test.timeout=1m")
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestPrevoter$", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), prevoterHome+"="+home)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() >= 0 {

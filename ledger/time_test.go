@@ -33,7 +33,7 @@ func TestTheFirstTransactionAfterIdleHoursOrARestartHasThePresentTime(t *testing
 		}
 	}
 	present("at the start")
-	n.finish() // no block is at work whose time was chosen before
+	rest(t, n) // no block is at work whose time was chosen before
 	ahead.Store(int64(5 * time.Hour))
 	present("after five idle hours")
 	stop(t, n)

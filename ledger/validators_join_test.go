@@ -24,7 +24,8 @@ func TestWhoJoinsFromASnapshotKnowsWhatWasDecidedBefore(t *testing.T) {
 	start := func(newest uint64) {
 		net.adjust = func(cfg *Config) {
 			snapshotsSoon(cfg)
-			cfg.heartbeat, cfg.newest = time.Second, newest
+			// Not so often that the height is there before all have voted on it.
+			cfg.heartbeat, cfg.newest = 4*time.Second, newest
 		}
 	}
 	start(next)

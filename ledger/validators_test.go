@@ -267,7 +267,8 @@ func TestAnOldProgramStopsAtTheHeightOfANewVersionAndANewerOneGoesOn(t *testing.
 	const next = registry.StateVersion + 1
 	net := found(t, 4)
 	start := func(home string, newest uint64) *Node {
-		net.adjust = func(cfg *Config) { cfg.heartbeat, cfg.newest = time.Second, newest }
+		// Not so often that the height is there before all have voted on it.
+		net.adjust = func(cfg *Config) { cfg.heartbeat, cfg.newest = 4*time.Second, newest }
 		return net.start(t, home)
 	}
 	var nodes []*Node
