@@ -29,6 +29,18 @@ func (g *Gateway) validated(op huma.Operation, keep string, vary ...string) huma
 		op.Responses = make(map[string]*huma.Response)
 	}
 	op.Responses["304"] = &huma.Response{Description: "What the caller has, by its If-None-Match, is what there is."}
+	if op.Responses["200"] == nil {
+		op.Responses["200"] = new(huma.Response)
+	}
+	for _, status := range []string{"200", "304"} {
+		r := op.Responses[status]
+		if r.Headers == nil {
+			r.Headers = make(map[string]*huma.Param)
+		}
+		r.Headers["ETag"] = &huma.Param{
+			Description: "changes when and only when the bytes of the answer do", Schema: &huma.Schema{Type: huma.TypeString},
+		}
+	}
 	op.Parameters = append(op.Parameters, &huma.Param{
 		Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
 		Description: "the ETag of the answer that the caller has",
