@@ -162,7 +162,7 @@ func (r *round) bind(ctx context.Context, node Node) error {
 	if r.keeper.cfg.Unbound {
 		return nil
 	}
-	c, err := node.Challenge(ctx)
+	c, err := firstChallenge(ctx, node)
 	if err != nil {
 		return err
 	}
@@ -173,6 +173,23 @@ func (r *round) bind(ctx context.Context, node Node) error {
 	copy(r.reportData[32:], hash)
 	r.challenge, r.since = c, time.Now()
 	return nil
+}
+
+// firstChallenge returns the node's challenge. A ledger that has just begun has
+// none until its first block with a time, nor one that stood still: that block
+// comes by itself.
+func firstChallenge(ctx context.Context, node Node) (*client.Challenge, error) {
+	ctx, cancel := context.WithTimeout(ctx, idleBlocks)
+	defer cancel()
+	for {
+		c, err := node.Challenge(ctx)
+		if rats.KindOf(err) != rats.NotFound {
+			return c, err
+		}
+		if wait(ctx, soonest); ctx.Err() != nil {
+			return nil, rats.Errorf(rats.Internal, "the ledger makes no block to be bound to: %s", words(err))
+		}
+	}
 }
 
 // deliver publishes endorsements and submits the evidence.
