@@ -25,6 +25,9 @@ func (c *Config) capped(option string, hours float64) float64 {
 // judge notes what the library will do with options that it has taken, where
 // that may surprise.
 func (c *Config) judge() {
+	if c.Fault == nil && len(c.Set) == 0 {
+		c.note(Warning, "", nil, "nothing is set in it: %s", c.leftover())
+	}
 	c.judgeURL(PCCSURL, c.PCCSURL)
 	if c.CollateralService != c.PCCSURL {
 		c.judgeURL(CollateralService, c.CollateralService)

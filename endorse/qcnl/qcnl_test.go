@@ -71,6 +71,17 @@ func TestEveryOptionOfAFileInJSONIsTaken(t *testing.T) {
 	}
 }
 
+func TestAFileThatSetsNothingIsSaidToDoSo(t *testing.T) {
+	for text, warned := range map[string]bool{"": true, "{}": true, "{ // \"retry_times\": 6\n}": true, `{"retry_times":6}`: false, "RETRY_TIMES=6": false} {
+		said := slices.ContainsFunc(qcnl.Read([]byte(text)).Findings, func(f qcnl.Finding) bool {
+			return f.Level == qcnl.Warning && strings.Contains(f.Detail, "nothing is set in it")
+		})
+		if said != warned {
+			t.Errorf("%q: %v", text, said)
+		}
+	}
+}
+
 func TestAnEmptyObjectHasAllDefaults(t *testing.T) {
 	c, err := qcnl.Parse([]byte("{}"))
 	if err != nil {
