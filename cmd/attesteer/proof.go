@@ -156,7 +156,7 @@ func (a *app) printProven(v *proof.Verdict, at time.Time) error {
 		a.row("ledger time there", stamp(v.LedgerTime.Time))
 		a.row("signed by validators", fmt.Sprintf("power %d of %d", v.SignedPower, v.TotalPower))
 		if v.Changes > 0 {
-			a.row("validators changed", strconv.Itoa(v.Changes)+" times since whom the bundle begins with")
+			a.row("changes of validators", strconv.Itoa(v.Changes)+" in the bundle")
 		}
 		if out.Record != nil {
 			a.row("judged at", at.Format(time.RFC3339))
