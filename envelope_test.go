@@ -102,6 +102,7 @@ func TestEvidenceOfEveryOpenEnclaveFormat(t *testing.T) {
 		{"a trust domain behind a header", wrapped("TDX_QUOTE_ECDSA", td.raw), td, "oe-evidence tdx-quote-v4", 0, rats.None, ""},
 		{"a trust domain that is called an enclave", wrapped("RAW_SGX_QUOTE_ECDSA", td.raw), td, "", 0, rats.Malformed, "does not hold tdx-quote-v4"},
 		{"an enclave that is called a trust domain", wrapped("TDX_QUOTE_ECDSA", bare.raw), bare, "", 0, rats.Malformed, "does not hold sgx-quote-v3"},
+		{"a trust domain in a report, which are of enclaves", reported(td.raw), td, "", 0, rats.Malformed, "does not hold tdx-quote-v4"},
 		{"a quote where a report should be", wrapped("LEGACY_REPORT_REMOTE", bare.raw), bare, "", 0, rats.Malformed, "does not hold sgx-quote-v3"},
 		{"a header around a header", wrapped("RAW_SGX_QUOTE_ECDSA", wrapped("RAW_SGX_QUOTE_ECDSA", bare.raw)), bare, "", 0, rats.Malformed, "no evidence of a kind known"},
 		{"local evidence", wrapped("SGX_LOCAL_ATTESTATION", make([]byte, 432)), bare, "", 0, rats.Unsupported, "own processor alone"},

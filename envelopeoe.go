@@ -21,21 +21,36 @@ func openReport(raw []byte) (*envelope, error) {
 	}
 	// Both begin with the same eight bytes; a report is never as long as the nine
 	// items would make it.
-	if openenclave.IsEndorsements(raw) {
-		return nil, rats.Errorf(rats.Malformed, "Open Enclave's endorsements are no evidence: they go along with it, as a source of endorsements")
+	if err := noEndorsements(raw); err != nil {
+		return nil, err
 	}
 	inner, err := openenclave.ParseReport(raw)
 	if err != nil {
 		return nil, err
 	}
-	return &envelope{format: rats.OEReport, inner: inner, bare: true}, nil
+	// The type that the header names is that of enclaves.
+	return &envelope{format: rats.OEReport, inner: inner, bare: true, holds: func(f rats.Format) bool {
+		return f.IsQuote() && f != rats.TDXQuoteV4 && f != rats.TDXQuoteV5
+	}}, nil
+}
+
+// noEndorsements refuses endorsements that were given in place of evidence.
+func noEndorsements(raw []byte) error {
+	if !openenclave.IsEndorsements(raw) {
+		return nil
+	}
+	return rats.Errorf(rats.Malformed, "Open Enclave's endorsements are no evidence: they go along with it, as a source of endorsements")
 }
 
 // openEvidence opens Open Enclave evidence, with its header or without.
 func openEvidence(raw []byte) (*envelope, error) {
 	switch {
-	// The vendor's name tells a quote of key type 0, which begins as this header.
-	case openenclave.IsEvidence(raw) && !isQuote(raw):
+	// The vendor's name tells a quote of key type 0, which begins as this header; and
+	// so does a report of SEV-SNP.
+	case openenclave.IsEvidence(raw) && !isQuote(raw) && !isSNP(raw):
+		if err := noEndorsements(raw); err != nil {
+			return nil, err
+		}
 		in, err := openenclave.ParseEvidence(raw)
 		if err != nil {
 			return nil, err

@@ -138,33 +138,6 @@ func TestFormatsAreRecognisedByTheirFirstBytes(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoEvidenceSaysWhatItLooksLike, to people who passed the wrong file.
-func TestWhatIsNoEvidenceSaysWhatItLooksLike(t *testing.T) {
-	endorsements, _ := hex.DecodeString("0100000002000000" + "9b320000" + "09000000" + strings.Repeat("00", 36))
-	for _, tt := range []struct{ raw, says string }{
-		{string(endorsements), "Open Enclave's endorsements are no evidence"},
-		{"\x03\x00\x00\x00", "open enclave evidence: 4 bytes"},
-		{"-----BEGIN X509 CRL-----\nMA==\n-----END X509 CRL-----\n", `"X509 CRL" in PEM`},
-		{string(seed(t, "enclave_held_data.bin")), `"PUBLIC KEY" in PEM`},
-		{string(seed(t, "pck_chain.pem")), "Intel SGX PCK Certificate"},
-		{`{"Quote":"AQ","EnclaveHeldData":"AQ"}`, "preview of 2018"},
-		{`{"report":"AQ","runtimeData":{}}`, "request to Azure's attestation service"},
-		{`{"tcbInfo":{},"signature":"00"}`, "endorsement of Intel's"},
-		{`{"b":1,"a":2}`, `JSON of the members "a", "b"`},
-		{`{"e":1,"d":1,"c":1,"b":1,"a":2}`, `"a", "b", "c", "d", …`},
-		{`{"a":`, "broken JSON"},
-		{`[1]`, "a list in JSON"},
-		{"eyJhbGciOiJFUzI1NiJ9.eyJhIjoxfQ.c2ln", "JSON Web Token"},
-		{strings.Repeat("\x01", 432), "local report"},
-		{"<html>", "HTML"},
-		{"hello", "so short an input"},
-	} {
-		if _, err := attesteer.Recognise([]byte(tt.raw)); rats.KindOf(err) != rats.Malformed || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%.40q: %v, want %q", tt.raw, err, tt.says)
-		}
-	}
-}
-
 func TestRealTDXQuotesAreRecognisedAndInspected(t *testing.T) {
 	for _, file := range glob(t, vectors(t), "quotes", "tdx", "td*.bin") {
 		raw := read(t, file)

@@ -60,9 +60,20 @@ func IsEndorsements(b []byte) bool {
 	return isBuffer(b) || isDump(b)
 }
 
+// isBuffer reports whether b begins as an oe_endorsements_t, or is one of another
+// version, enclave type or number of items by its size. A report begins with the
+// same eight bytes and is never as long as to have items.
 func isBuffer(b []byte) bool {
-	return len(b) >= endorsementsHeaderSize && word(b, 0) == endorsementsVersion && word(b, 4) == endorsementsTypeSGX &&
-		word(b, 12) == endorsementsItems
+	if len(b) < endorsementsHeaderSize {
+		return false
+	}
+	version, kind, size, items := word(b, 0), word(b, 4), word(b, 8), word(b, 12)
+	if version == endorsementsVersion && kind == endorsementsTypeSGX && items == endorsementsItems {
+		return true
+	}
+	const others = 3 // of the known enclave types the last, and as many versions
+	return version >= 1 && version <= others && kind <= others && items >= 1 && uint64(size)+endorsementsHeaderSize == uint64(len(b)) &&
+		uint64(items)*4 <= uint64(size)
 }
 
 // isDump reports whether b begins as a dumped structure of one of the versions
@@ -77,7 +88,7 @@ func isDump(b []byte) bool {
 
 // withoutHeader drops the header that endorsements of wrapped evidence have.
 func withoutHeader(b []byte) []byte {
-	if IsEvidence(b) && !isDump(b) {
+	if IsEvidence(b) {
 		if _, data, err := openHeader(b); err == nil {
 			return data
 		}
@@ -117,6 +128,10 @@ func ParseEndorsements(b []byte) (*Collateral, error) {
 func parseBuffer(b []byte) (*Collateral, error) {
 	bad := func(format string, args ...any) (*Collateral, error) {
 		return nil, rats.Errorf(rats.Malformed, "open enclave endorsements: "+format, args...).In("", endorsementsClause)
+	}
+	if version, kind, items := word(b, 0), word(b, 4), word(b, 12); version != endorsementsVersion || kind != endorsementsTypeSGX || items != endorsementsItems {
+		return nil, rats.Errorf(rats.Unsupported, "open enclave endorsements: version %d for enclave type %d with %d items, not %d for %d with %d",
+			version, kind, items, endorsementsVersion, endorsementsTypeSGX, endorsementsItems).In("", endorsementsClause)
 	}
 	const data = endorsementsHeaderSize + 4*endorsementsItems
 	size := uint64(word(b, 8))

@@ -164,6 +164,35 @@ func TestRealEndorsementsHoldTheirNineItems(t *testing.T) {
 	}
 }
 
+// TestEndorsementsOfAnotherOutlineAreCalledSo: of another version, enclave type or
+// number of items.
+func TestEndorsementsOfAnotherOutlineAreCalledSo(t *testing.T) {
+	words := func(n ...uint32) (out []byte) {
+		for _, w := range n {
+			out = binary.LittleEndian.AppendUint32(out, w)
+		}
+		return out
+	}
+	for name, b := range map[string][]byte{
+		"version 2":   words(2, 2, 40, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+		"another TEE": words(1, 1, 40, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+		"eight items": words(1, 2, 36, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8),
+		"ten items":   words(1, 2, 44, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+	} {
+		if _, err := openenclave.ParseEndorsements(b); !openenclave.IsEndorsements(b) || rats.KindOf(err) != rats.Unsupported {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, b := range map[string][]byte{
+		"a report":                      words(1, 2, 8, 0, 1, 2),
+		"a size that is not the buffer": words(2, 2, 41, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+	} {
+		if openenclave.IsEndorsements(b) {
+			t.Errorf("%s is taken for endorsements", name)
+		}
+	}
+}
+
 func TestARealDumpHoldsItsSevenItems(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(vectors(t), "dcap", "collateral", "oe", "tdx_endorsement.bin"))
 	if err != nil {
