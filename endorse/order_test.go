@@ -243,7 +243,9 @@ func TestASlowSourceHoldsNobodyUp(t *testing.T) {
 		t.Errorf("%d items, %v", len(got.Items), got.Short)
 	}
 	// That it was asked and not heard is said, and what came was not from the first.
-	said := slices.ContainsFunc(got.Complaints, func(c endorse.Complaint) bool { return c.Source == "A" && strings.Contains(c.Err.Error(), "A has not answered yet") })
+	said := slices.ContainsFunc(got.Complaints, func(c endorse.Complaint) bool {
+		return c.Source == "A" && strings.Contains(c.Err.Error(), "A has not answered yet")
+	})
 	if !said || slices.ContainsFunc(got.From, func(g endorse.Given) bool { return g.First }) {
 		t.Errorf("complaints %v, from %v", got.Complaints, got.From)
 	}
