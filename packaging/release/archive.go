@@ -100,6 +100,9 @@ func (b *builder) common(ctx context.Context) (tree, error) {
 		"packaging/systemd/attesteer.service": "systemd/attesteer.service",
 		"packaging/systemd/attesteer.env":     "systemd/attesteer.env",
 		"packaging/systemd/sysusers.conf":     "systemd/sysusers.conf",
+
+		"packaging/systemd/attesteer-agent.service": "systemd/attesteer-agent.service",
+		"packaging/systemd/agent.env":               "systemd/agent.env",
 	} {
 		data, err := os.ReadFile(filepath.FromSlash(from))
 		if err != nil {

@@ -258,6 +258,7 @@ func TestAnArchiveIsSortedAndTellsNothingOfItsMaker(t *testing.T) {
 		"completions/_attesteer", "completions/attesteer.bash", "completions/attesteer.fish", "completions/attesteer.ps1",
 		"monitoring/alerts.yml", "man/man1/attesteer.1", "man/man1/attesteer-serve.1",
 		"systemd/attesteer.env", "systemd/attesteer.service", "systemd/sysusers.conf",
+		"systemd/agent.env", "systemd/attesteer-agent.service",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is missing", want)
