@@ -35,7 +35,11 @@ func (t Trust) Follow(b *Block) (Trust, error) {
 	if len(b.Header.NextValidators) != 32 {
 		return Trust{}, mismatch("block %d names no next validators", b.Header.Height)
 	}
-	return Trust{validators: b.Header.NextValidators, chainID: b.Header.ChainID, height: b.Header.Height}, nil
+	out := Trust{validators: b.Header.NextValidators, chainID: b.Header.ChainID, height: b.Header.Height, from: b.Header.Height}
+	if !bytes.Equal(b.Header.Validators, b.Header.NextValidators) {
+		out.from++
+	}
+	return out, nil
 }
 
 // Validators returns the hash of the trusted set, which [TrustHash] takes; nil

@@ -16,8 +16,10 @@ import (
 type Trust struct {
 	validators []byte
 	chainID    string
-	// height is that of the last block that was followed to get here.
-	height int64
+	// height is that of the last block that was followed to get here, and from the
+	// first that these validators decide: that block, or the one after it where it
+	// brought them.
+	height, from int64
 }
 
 // ed25519Type is CometBFT's name of the one kind of key that is taken.

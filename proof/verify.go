@@ -65,8 +65,8 @@ func Verify(b *Bundle, t Trust) (*Verdict, error) {
 	if err := t.covers(&b.Header); err != nil {
 		return nil, err
 	}
-	if b.Header.Height < t.height { // the very block that was followed last will do
-		return nil, mismatch("block %d is from before block %d, from which on its validators are trusted", b.Header.Height, t.height)
+	if b.Header.Height < t.from {
+		return nil, mismatch("block %d is from before block %d, from which on its validators are trusted", b.Header.Height, t.from)
 	}
 	signed, total, err := b.block().verifyCommit()
 	if err != nil {
