@@ -207,7 +207,7 @@ func (s *Store) Create(r Request, at time.Time) (Made, error) {
 			return Made{}, rats.Errorf(rats.Malformed, "expires: not in the future")
 		}
 	}
-	registrar := strings.ToLower(r.Registrar)
+	registrar := plainHex(r.Registrar)
 	switch registrar {
 	case "":
 	case NewRegistrar:
@@ -228,6 +228,11 @@ func (s *Store) Create(r Request, at time.Time) (Made, error) {
 		return Made{}, err
 	}
 	return Made{View: e.view(at, time.Time{}), Token: text}, nil
+}
+
+// plainHex spells hex as it is kept, whatever case, white space and 0x it has.
+func plainHex(text string) string {
+	return strings.TrimPrefix(strings.ToLower(strings.Join(strings.Fields(text), "")), "0x")
 }
 
 // add gives an entry a token whose id is free, and writes it down.
@@ -267,7 +272,7 @@ func (s *Store) change(edit func([]Entry) ([]Entry, error)) error {
 // Revoke ends a token at once and for good. Revoking it again changes nothing;
 // an id that is not known is [rats.NotFound].
 func (s *Store) Revoke(id string, at time.Time) (View, error) {
-	at = at.UTC().Truncate(time.Second)
+	at, id = at.UTC().Truncate(time.Second), plainHex(id)
 	var e Entry
 	err := s.change(func(entries []Entry) ([]Entry, error) {
 		i := slices.IndexFunc(entries, func(o Entry) bool { return o.ID == id })

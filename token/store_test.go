@@ -464,9 +464,16 @@ func TestTokensMayShareARegistrar(t *testing.T) {
 	if len(first.Registrar) != 64 {
 		t.Fatalf("%+v", first)
 	}
-	second := create(t, open(t, home), token.Request{Registrar: strings.ToUpper(first.Registrar)})
-	if second.Registrar != first.Registrar {
-		t.Errorf("%s, want %s", second.Registrar, first.Registrar)
+	for _, spelled := range []string{
+		first.Registrar, strings.ToUpper(first.Registrar), "0x" + first.Registrar, " 0X" + first.Registrar[:8] + " " + strings.ToUpper(first.Registrar[8:]) + "\n",
+	} {
+		next := create(t, open(t, home), token.Request{Registrar: spelled})
+		if next.Registrar != first.Registrar {
+			t.Errorf("%q: %s, want %s", spelled, next.Registrar, first.Registrar)
+		}
+		if v, err := s.Revoke("0x"+strings.ToUpper(next.ID), noon); err != nil || v.ID != next.ID || v.State != token.Revoked {
+			t.Errorf("%+v, %v", v, err)
+		}
 	}
 	key, err := s.Key(first.Registrar)
 	if err != nil {
