@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http/httptest"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/attesteer/attesteer/endorse/pcstest"
+	"github.com/attesteer/attesteer/pccs"
 	"github.com/attesteer/attesteer/pccs/store"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/simtee"
@@ -230,6 +233,15 @@ func TestAnImportTakesWhatVerifiesAndSaysWhatItRefuses(t *testing.T) {
 	code, _, errs = command(t, "pccs", "import", write("broken.json", bytes.Replace(good, []byte(`"version":4`), []byte(`"version":5`), 1)), "--home", t.TempDir())
 	if code != 14 || !strings.Contains(errs, "broken.json: line 1, column ") {
 		t.Errorf("broken: %d %s", code, errs)
+	}
+	// A chain of the vendor's own root among those of the simulated one.
+	root := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pccs.IntelRootCertificate()}))
+	escaped := strings.ReplaceAll(neturl.QueryEscape(root), "+", "%20")
+	name := []byte(`"SGX-Enclave-Identity-Issuer-Chain":"`)
+	mixed := bytes.Replace(good, name, append(name, escaped+`","x":"`...), 1)
+	code, _, errs = command(t, "pccs", "import", write("mixed.json", mixed), "--home", t.TempDir(), "--trust-simulated")
+	if code != 10 || !strings.Contains(errs, "error: untrusted_root: the import has chains of different roots") {
+		t.Errorf("two roots: %d %s", code, errs)
 	}
 	strange := bytes.Replace(good, []byte(`"version":4`), []byte(`"version":4,"a":1`+manyMembers(20)), 1)
 	code, _, errs = command(t, "pccs", "import", write("strange.json", strange), "--home", t.TempDir(), "--trust-simulated")

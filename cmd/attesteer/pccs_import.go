@@ -101,7 +101,7 @@ func (a *app) importPCCS(ctx context.Context, home pccsHome, name string, number
 		}
 	}()
 	report, err := a.put(ctx, service, parcel, "import:"+filepath.Base(name))
-	if err := reportErr(err); err != nil {
+	if err := reportErr(report, err); err != nil {
 		return err
 	}
 	report.Refused = append(report.Refused, parcel.refused...)

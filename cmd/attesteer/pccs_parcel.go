@@ -235,12 +235,12 @@ func standardNumber(text string) (uint32, error) {
 	return uint32(number), nil
 }
 
-// reportErr returns err unless it says only that parts of an import were
-// refused, which the report lists.
-func reportErr(err error) error {
+// reportErr returns what lies behind err, unless it says only that parts of an import
+// were refused, which the report lists.
+func reportErr(report pccs.ImportReport, err error) error {
 	var r *pccs.Refusal
-	if errors.As(err, &r) && r.Status == pccs.StatusIntegrity {
+	if errors.As(err, &r) && r.Status == pccs.StatusIntegrity && len(report.Refused) > 0 {
 		return nil
 	}
-	return err
+	return refusalReason(err)
 }
