@@ -42,7 +42,14 @@ func unescaped(msg []byte) []byte {
 // 8259 section 4), and no name in another case than ours: huma and
 // encoding/json would take it for ours, also beside ours.
 func readJSON(data []byte, v any) error {
-	if _, first := v.(*any); first && !utf8.Valid(data) {
+	into, first := v.(*any) // huma reads a body into an any before it reads it into its type
+	if first {
+		if read, ok := readPlain(data); ok {
+			*into = read
+			return nil
+		}
+	}
+	if first && !utf8.Valid(data) {
 		return errors.New("not UTF-8") // RFC 8259 section 8.1; encoding/json would take something else for it
 	}
 	if err := json.Unmarshal(data, v); err != nil {
@@ -52,8 +59,8 @@ func readJSON(data []byte, v any) error {
 		}
 		return err
 	}
-	if _, first := v.(*any); !first {
-		return nil // huma reads a body into an any before it reads it into its type
+	if !first {
+		return nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
