@@ -23,7 +23,7 @@ type body interface {
 	appraise(r *Result, v *Verifier, en *Endorsements, p Policy) verdict
 	// needs names the endorsements that appraise looks for, given certificates of
 	// platforms, and platform the platform where the evidence only names it.
-	needs(certificates *Endorsements) ([]Need, error)
+	needs(v *Verifier, certificates *Endorsements) ([]Need, error)
 	platform() (name dcap.PlatformName, named bool, err error)
 }
 
@@ -66,8 +66,8 @@ func (b quoteBody) inspect(in *Inspection) {
 
 func (b quoteBody) platform() (dcap.PlatformName, bool, error) { return dcap.NameOf(b.Quote) }
 
-func (b quoteBody) needs(certificates *Endorsements) ([]Need, error) {
-	need, err := dcap.Needs(b.Quote, certificates.set().Statements()...)
+func (b quoteBody) needs(v *Verifier, certificates *Endorsements) ([]Need, error) {
+	need, err := v.facts.Needs(b.Quote, certificates.set().Statements()...)
 	if err != nil {
 		return nil, err
 	}

@@ -155,6 +155,11 @@ type Need = dcap.Need
 // [NamedPlatform] names it: given among certificates, it says the rest, and
 // without it the error is EndorsementUnavailable.
 func Needs(ev Evidence, certificates ...rats.Endorsement) ([]Need, error) {
+	return new(Verifier).Needs(ev, certificates...)
+}
+
+// Needs is the function of the same name with this verifier's memory.
+func (v *Verifier) Needs(ev Evidence, certificates ...rats.Endorsement) ([]Need, error) {
 	p, err := ev.parse()
 	if err != nil {
 		return nil, err
@@ -163,7 +168,7 @@ func Needs(ev Evidence, certificates ...rats.Endorsement) ([]Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.body.needs(en)
+	return p.body.needs(v, en)
 }
 
 // NamedPlatform returns how ev names its platform where it does not carry the

@@ -115,7 +115,7 @@ func (b epidBody) inspect(in *Inspection) {
 	in.Version, in.EPID = uint16(b.Report.Version), epidOf(b.Report) //nolint:gosec // at most 5
 }
 
-func (b epidBody) needs(*Endorsements) ([]Need, error) { return nil, nil }
+func (b epidBody) needs(*Verifier, *Endorsements) ([]Need, error) { return nil, nil }
 
 func (b epidBody) platform() (dcap.PlatformName, bool, error) { return dcap.PlatformName{}, false, nil }
 

@@ -76,7 +76,18 @@ func ReplayKey(q *quote.Quote) [32]byte {
 // among certificates, which others have checked, and EndorsementUnavailable
 // where it is missing.
 func Needs(q *quote.Quote, certificates ...*Statement) (Need, error) {
-	if q.CertificationData.Type == quote.CertPCKLeaf {
+	return (*Facts)(nil).Needs(q, certificates...)
+}
+
+// Needs is the function of the same name with this memory: what a chain says need
+// not be read again.
+func (f *Facts) Needs(q *quote.Quote, certificates ...*Statement) (Need, error) {
+	switch q.CertificationData.Type {
+	case quote.CertPCKChain:
+		if c := f.read(q.CertificationData.Data); c != nil {
+			return needOf(q, c), nil
+		}
+	case quote.CertPCKLeaf:
 		leaf, err := loneLeaf(q.CertificationData.Data)
 		if err != nil {
 			return Need{}, err
@@ -90,7 +101,11 @@ func Needs(q *quote.Quote, certificates ...*Statement) (Need, error) {
 	if err != nil {
 		return Need{}, err
 	}
-	return Need{TEE: q.TEE, FMSPC: c.ext.FMSPC, PCEID: c.ext.PCEID, CA: hex.EncodeToString(c.ca256[:])}, nil
+	return needOf(q, c), nil
+}
+
+func needOf(q *quote.Quote, c *chain) Need {
+	return Need{TEE: q.TEE, FMSPC: c.ext.FMSPC, PCEID: c.ext.PCEID, CA: hex.EncodeToString(c.ca256[:])}
 }
 
 // appraisal is one appraisal at work.

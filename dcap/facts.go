@@ -253,6 +253,17 @@ func (f *Facts) chain(text []byte, roots []root) (*chain, *root) {
 	return c.chain, rootOf(roots, c.root)
 }
 
+// read returns the chain of a text, whichever root vouched for it, or nil.
+func (f *Facts) read(text []byte) *chain {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, _ := recall(&f.chains, text)
+	return c.chain
+}
+
 // keepChain remembers a chain that a root vouched for.
 func (f *Facts) keepChain(text []byte, c *chain, r *root) {
 	if f == nil || f.chains.limit == 0 || len(text) > maxChainText {

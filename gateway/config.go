@@ -88,6 +88,8 @@ type Registry interface {
 	Endorsement(sha [32]byte) (rats.Endorsement, error)
 	// Endorsements lists those in state, sorted by key.
 	Endorsements() []record.EndorsementEntry
+	// Needs names the endorsements that evidence needs, of whichever ledger.
+	Needs(evidence []byte) ([]attesteer.Need, error)
 	// LacksAt returns those of items that would change state in a block that
 	// this node proposed now, by its own clock.
 	LacksAt(now record.Millis, items []rats.Endorsement) []rats.Endorsement

@@ -80,7 +80,7 @@ func (g *Gateway) decideEvidence(ctx context.Context, s record.Submission, forma
 	if err := record.CheckURL(s.URL); err != nil {
 		return nil, err
 	}
-	needs, err := attesteer.Needs(attesteer.Evidence{Raw: s.Evidence})
+	needs, err := g.cfg.Registry.Needs(s.Evidence)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
 )
@@ -164,6 +165,12 @@ func (r *Registry) Endorsements() []record.EndorsementEntry {
 		out = append(out, s.entries[key])
 	}
 	return out
+}
+
+// Needs is [attesteer.Needs] of evidence. It reads no chain of certificates again
+// that was verified before.
+func (r *Registry) Needs(evidence []byte) ([]attesteer.Need, error) {
+	return r.verifier.Needs(attesteer.Evidence{Raw: evidence})
 }
 
 // Lacks returns those of items that would change the state, the best of each
