@@ -101,7 +101,7 @@ func ReadLegacy(ctx context.Context, path string) (*Legacy, error) {
 func legacyFault(path string, err error) error {
 	var lite *sqlite.Error
 	if !errors.As(err, &lite) {
-		return rats.Errorf(rats.KindOf(err), "pckcache: %s: %w", path, err)
+		return &rats.Error{Kind: rats.KindOf(err), Detail: "pckcache: " + path + ": " + rats.AsError(err).Detail, Err: err}
 	}
 	switch lite.Code() {
 	case sqlite3.SQLITE_ERROR:
