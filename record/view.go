@@ -206,10 +206,10 @@ func (r *Record) StateAt(at Millis) State {
 // standingAt is StateAt, with since when that holds and why: what the record says of
 // its stored state, or for one that is derived what the ledger will write of it.
 func (r *Record) standingAt(at Millis) (State, Millis, Reason) {
-	switch state := r.StateAt(at); {
-	case state == r.State:
+	switch state := r.StateAt(at); state {
+	case r.State:
 		return state, r.StatusSince, r.StatusReason
-	case state == Expired:
+	case Expired:
 		return state, r.Expires, ReasonExpired
 	default:
 		return state, r.ValidUntil + 1, ReasonLapsed
