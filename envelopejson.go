@@ -5,11 +5,14 @@ package attesteer
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/attesteer/attesteer/openenclave"
 	"github.com/attesteer/attesteer/rats"
@@ -48,7 +51,12 @@ type quoteJSON struct {
 	mrEnclave, mrSigner, productID, quote *string
 	svn, attributes                       *uint64
 	held                                  *string
+	// others are members of other names.
+	others []string
 }
+
+// mostOthers is how many members of other names a check lists.
+const mostOthers = 4
 
 // openQuoteJSON opens QuoteGeneration JSON.
 func openQuoteJSON(raw []byte) (*envelope, error) {
@@ -61,10 +69,10 @@ func openQuoteJSON(raw []byte) (*envelope, error) {
 		text = slices.DeleteFunc(bytes.Clone(text), func(c byte) bool { return c == 0 })
 	}
 	j := &quoteJSON{}
-	if !json.Valid(text) {
+	if !json.Valid(text) || !utf8.Valid(text) { // RFC 8259 section 8.1
 		return nil, badJSON("not well-formed")
 	}
-	if f := object(bytes.TrimSpace(text), j.members()); f != nil {
+	if f := j.read(text); f != nil {
 		return nil, badJSON("%s: %s", f.path, f.detail)
 	}
 	if j.quote == nil || *j.quote == noRoom || *j.quote == "" {
@@ -74,14 +82,14 @@ func openQuoteJSON(raw []byte) (*envelope, error) {
 		return f == rats.OEReport || f == rats.OEEvidence || f.IsQuote()
 	}}
 	var err error
-	if e.inner, err = digits("QuoteHex", *j.quote); err != nil {
+	if e.inner, err = octets("QuoteHex", *j.quote); err != nil {
 		return nil, err
 	}
 	e.bindings = []binding{{checkStatedFields, quoteJSONSpec, func(b body) (string, *rats.Error) { return j.compare(b, e.inner) }}}
 	if j.held == nil || *j.held == "" {
 		return e, nil
 	}
-	if e.held, err = digits("EnclaveHeldDataHex", *j.held); err != nil {
+	if e.held, err = octets("EnclaveHeldDataHex", *j.held); err != nil {
 		return nil, err
 	}
 	e.bindings = append(e.bindings, binding{checkHeldData, quoteJSONSpec, e.hashes})
@@ -97,17 +105,84 @@ func (j *quoteJSON) members() map[string]reader {
 	}
 }
 
+// read reads the members. Those of other names are passed over, as the vendor's own
+// reader does: it believes nothing of what is not there, and neither does anybody
+// here. But one that only a slip tells from a known name is refused, since somebody
+// believes it to be compared; so are names that stand twice. Null is as good as
+// absent.
+func (j *quoteJSON) read(text []byte) *fault {
+	known := j.members()
+	d := json.NewDecoder(bytes.NewReader(text))
+	seen := make(map[string]bool)
+	for _, err := d.Token(); d.More() && err == nil; {
+		var token json.Token
+		var value json.RawMessage
+		if token, err = d.Token(); err == nil {
+			err = d.Decode(&value)
+		}
+		name, _ := token.(string)
+		read := known[name]
+		switch {
+		case err != nil:
+			return faulty(short(name), "not JSON: %v", err)
+		case seen[name]:
+			return faulty(short(name), "is given twice")
+		case read == nil:
+			for want := range known {
+				if isSlip(name, want) {
+					return faulty(short(name), "there is no such member: is it %s?", want)
+				}
+			}
+			if j.others = append(j.others, strconv.Quote(short(name))); len(j.others) > mostOthers {
+				j.others = append(j.others[:mostOthers], "…")
+			}
+		case string(value) != "null":
+			if f := read(value); f != nil {
+				return f.in(name)
+			}
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+// isSlip reports whether names differ in the case of letters, or in one more, less
+// or other.
+func isSlip(a, b string) bool {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	if len(a)-len(b) > 1 {
+		return false
+	}
+	same := 0
+	for same < len(b) && a[same] == b[same] {
+		same++
+	}
+	return same == len(a) || a[same+1:] == b[same:] || same < len(b) && a[same+1:] == b[same+1:]
+}
+
 // digits reads hex as evidence is read that is hex itself, with or without 0x and
 // white space. Generators end the text one character too late, so that a last odd
 // one is nothing of theirs.
-func digits(name, text string) ([]byte, error) {
+func digits(text string) ([]byte, error) {
 	text = strings.Join(strings.Fields(text), "")
 	if strings.HasPrefix(text, "0x") || strings.HasPrefix(text, "0X") {
 		text = text[2:]
 	}
-	out, err := hex.DecodeString(text[:len(text)&^1])
+	return hex.DecodeString(text[:len(text)&^1])
+}
+
+// octets reads hex, or base64url, which Gramine's generator writes under the same
+// names.
+func octets(name, text string) ([]byte, error) {
+	out, err := digits(text)
 	if err != nil {
-		return nil, badJSON("%s: not hex", name)
+		out, err = base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(text, "="))
+	}
+	if err != nil {
+		return nil, badJSON("%s: neither hex nor base64url", name)
 	}
 	return out, nil
 }
@@ -141,7 +216,7 @@ func (j *quoteJSON) compare(b body, inner []byte) (note string, _ *rats.Error) {
 		case *f.have == noRoom:
 			note = f.name + " was cut off by the generator"
 		default:
-			if have, err := digits(f.name, *f.have); err != nil || !bytes.Equal(have, append(f.want, make([]byte, f.zeros)...)) {
+			if have, err := digits(*f.have); err != nil || !bytes.Equal(have, append(f.want, make([]byte, f.zeros)...)) {
 				wrong = append(wrong, f.name)
 			}
 		}
@@ -157,6 +232,9 @@ func (j *quoteJSON) compare(b body, inner []byte) (note string, _ *rats.Error) {
 	}
 	if len(wrong) > 0 {
 		return "", rats.Errorf(rats.BindingMismatch, "not as the quote says: %s", strings.Join(wrong, ", "))
+	}
+	if len(j.others) > 0 {
+		note = strings.TrimPrefix(note+", and passed over: "+strings.Join(j.others, ", "), ", and ")
 	}
 	return note, nil
 }

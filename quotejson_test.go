@@ -4,6 +4,7 @@ package attesteer_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"path/filepath"
@@ -67,9 +68,16 @@ func TestWhatADocumentCopiesIsComparedAndNeverBelieved(t *testing.T) {
 		{"held data for which there was no room", map[string]any{"EnclaveHeldDataHex": "DEADBEEF"}, rats.BindingMismatch, "cut off by the generator"},
 		{"no quote", map[string]any{"QuoteHex": nil, "Note": `"QuoteHex"`}, rats.Malformed, "JSON"},
 		{"no room for the quote", map[string]any{"QuoteHex": "DEADBEEF"}, rats.Malformed, "holds no quote"},
-		{"a quote that is not hex", map[string]any{"QuoteHex": "zz"}, rats.Malformed, "QuoteHex: not hex"},
+		{"a quote that is not hex", map[string]any{"QuoteHex": "z!"}, rats.Malformed, "QuoteHex: neither hex nor base64url"},
+		{"a quote that is neither", map[string]any{"QuoteHex": "AwAC"}, rats.Malformed, "so short an input"},
 		{"an empty quote", map[string]any{"QuoteHex": ""}, rats.Malformed, "holds no quote"},
-		{"another member", map[string]any{"Comment": "x"}, rats.Malformed, "malformed: quote JSON: Comment: there is no such member"},
+		{"null for a copy", map[string]any{"MrSignerHex": json.RawMessage("null")}, rats.None, ""},
+		{"null for the quote", map[string]any{"QuoteHex": json.RawMessage("null")}, rats.Malformed, "holds no quote"},
+		{"another member", map[string]any{"Comment": "x"}, rats.None, ""},
+		{"a name in another case", map[string]any{"mrEnclaveHex": zeros}, rats.Malformed, "malformed: quote JSON: mrEnclaveHex: there is no such member: is it MrEnclaveHex?"},
+		{"a letter less", map[string]any{"MrSignrHex": zeros}, rats.Malformed, "is it MrSignerHex?"},
+		{"a letter more", map[string]any{"Attributess": 7}, rats.Malformed, "is it Attributes?"},
+		{"another letter", map[string]any{"Typo": 1}, rats.Malformed, "is it Type?"},
 		{"a number as text", map[string]any{"SecurityVersion": "1"}, rats.Malformed, "SecurityVersion"},
 		{"a negative number", map[string]any{"Attributes": -1}, rats.Malformed, "Attributes"},
 	} {
@@ -92,6 +100,16 @@ func TestWhatADocumentCopiesIsComparedAndNeverBelieved(t *testing.T) {
 	}
 	if _, err := verify(t, raw, everything(t), lenient(), midsummer); err != nil {
 		t.Errorf("a byte order mark: %v", err)
+	}
+	r, err := verify(t, document(t, file, map[string]any{"Comment": "x", "Date": 1}), everything(t), lenient(), midsummer)
+	if err != nil || checkNamed(t, r, "stated_fields").Detail != `passed over: "Comment", "Date"` || r.RuntimeKey == nil {
+		t.Errorf("other members: %v, %+v", err, checkNamed(t, r, "stated_fields"))
+	}
+	// As Gramine writes it for Azure: the same names, and base64url.
+	url := base64.RawURLEncoding.EncodeToString
+	gramine := `{ "Type": 2,` + "\n" + `"EnclaveHeldDataHex": "` + url(seed(t, "enclave_held_data.bin")) + `",` + "\n" + `"QuoteHex": "` + url(seed(t, "quote.bin")) + "\"\n}"
+	if r, err := verify(t, []byte(gramine), everything(t), lenient(), midsummer); err != nil || r.RuntimeKey == nil || len(r.Envelope) != 2 {
+		t.Errorf("as Gramine writes it: %v", err)
 	}
 	twice := bytes.Replace(file, []byte(`"Type": 2,`), []byte(`"Type": 2, "Type": 2,`), 1)
 	if _, err := verify(t, twice, everything(t), lenient(), midsummer); rats.KindOf(err) != rats.Malformed || !strings.Contains(err.Error(), "twice") {
