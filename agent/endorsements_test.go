@@ -5,6 +5,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func (f sourceFunc) Endorsements(ctx context.Context, needs []attesteer.Need, at
 // longKept is the scene's enclave, attested once in 90 days: the endorsements of
 // the simulated vendor end after 30.
 func longKept(s *scene) agent.Config {
-	s.node.tells = time.Hour
+	s.node.tells, s.ledger.idle = time.Hour, 10*time.Minute // or there are many blocks
 	cfg := s.config()
 	cfg.ValidFor = 90 * 24 * time.Hour
 	return cfg
@@ -35,7 +36,7 @@ func longKept(s *scene) agent.Config {
 func TestEndorsementsAreRenewedBeforeTheyEnd(t *testing.T) {
 	inTime(t, func(s *scene) {
 		_, end := s.keep(longKept(s))
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		s.staysActive(s.id(), 35*24*time.Hour, 12*time.Hour)
 		if renewed := s.all(agent.Renewed); len(renewed) < 1 || len(renewed) > 3 || renewed[0].Reason != agent.Ageing {
 			t.Errorf("renewed %d times: %+v", len(renewed), renewed)
@@ -50,29 +51,30 @@ func TestEndorsementsAreRenewedBeforeTheyEnd(t *testing.T) {
 // until the ones in use have ended, and some.
 func TestARecordThatIsUndecidedIsAttestedAtOnce(t *testing.T) {
 	inTime(t, func(s *scene) {
-		var ends time.Time
+		var ends atomic.Pointer[time.Time]
 		began := s.ledger.now().Time()
 		s.source = sourceFunc(func(ctx context.Context, needs []attesteer.Need, at time.Time) ([]rats.Endorsement, error) {
-			if ends.IsZero() || at.Before(ends.Add(30*time.Minute)) {
+			if end := ends.Load(); end == nil || at.Before(end.Add(time.Hour)) {
 				at = began
 			}
 			return simtee.Source{}.Endorsements(ctx, needs, at)
 		})
 		_, end := s.keep(longKept(s))
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		id := s.id()
 		v, err := s.ledger.view(id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends = v.ValidUntil.Time()
-		s.staysActive(id, ends.Sub(s.ledger.now().Time()).Truncate(time.Hour), time.Hour)
-		time.Sleep(ends.Add(10 * time.Minute).Sub(s.ledger.now().Time()))
+		last := v.ValidUntil.Time()
+		ends.Store(&last)
+		s.staysActive(id, last.Sub(s.ledger.now().Time()).Truncate(time.Hour), time.Hour)
+		time.Sleep(last.Add(25 * time.Minute).Sub(s.ledger.now().Time()))
 		failed := s.all(agent.Failed)
 		if state := s.state(id); state != record.Undecided || len(failed) == 0 || failed[0].Reason != agent.BecameUndecided {
 			t.Fatalf("without newer endorsements the record is %s, and tried was %+v", state, failed)
 		}
-		time.Sleep(26 * time.Minute)
+		time.Sleep(45 * time.Minute)
 		if recorded := s.all(agent.Recorded); s.state(id) != record.Active || len(recorded) != 2 {
 			t.Errorf("%s after %+v", s.state(id), recorded)
 		}
@@ -81,9 +83,9 @@ func TestARecordThatIsUndecidedIsAttestedAtOnce(t *testing.T) {
 
 func TestWhereOneSourceIsDownTheNextIsAsked(t *testing.T) {
 	inTime(t, func(s *scene) {
-		asked := 0
+		var asked atomic.Int32
 		down := sourceFunc(func(context.Context, []attesteer.Need, time.Time) ([]rats.Endorsement, error) {
-			asked++
+			asked.Add(1)
 			return nil, errors.New("connection refused")
 		})
 		root := simtee.Root()
@@ -91,10 +93,10 @@ func TestWhereOneSourceIsDownTheNextIsAsked(t *testing.T) {
 		cfg.Endorsements = endorse.InOrder(endorse.OrderConfig{Roots: append(attesteer.Roots(), root), Now: time.Now},
 			endorse.Named{Name: "down", Source: down}, endorse.Named{Name: "up", Source: simtee.Source{}})
 		_, end := s.keep(cfg)
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		s.staysActive(s.id(), 5*time.Hour, 10*time.Minute)
-		if asked == 0 || len(s.all(agent.Failed)) > 0 {
-			t.Errorf("asked %d times: %+v", asked, s.all(agent.Failed))
+		if asked.Load() == 0 || len(s.all(agent.Failed)) > 0 {
+			t.Errorf("asked %d times: %+v", asked.Load(), s.all(agent.Failed))
 		}
 	})
 }
@@ -107,7 +109,7 @@ func TestEndorsementsGoToALedgerThatHasNone(t *testing.T) {
 			return simtee.Source{}.Endorsements(ctx, needs, began)
 		})
 		_, end := s.keep(s.config())
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		s.staysActive(s.id(), 12*time.Hour, 10*time.Minute)
 		pushed := 0
 		s.node.set(func(n *node) { pushed = n.pushed })
@@ -124,7 +126,7 @@ func TestEndorsementsThatNobodyHasAreWaitedFor(t *testing.T) {
 		cfg := s.config()
 		cfg.Endorsements = nil
 		_, end := s.keep(cfg)
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		time.Sleep(time.Hour)
 		failed := s.all(agent.Failed)
 		if len(failed) < 10 || len(failed) > 40 || rats.KindOf(failed[0].Kind) != rats.EndorsementUnavailable {

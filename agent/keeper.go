@@ -28,7 +28,7 @@ type Config struct {
 	// where the ledger says that it is a development network.
 	Simulated *rats.TrustRoot
 	// Random returns numbers from 0 up to, and without, 1: no two keepers do the
-	// same at the same moment.
+	// same at the same moment. It is safe for concurrent use.
 	Random func() float64
 	// Log takes what happens, in words; it may not be nil.
 	Log *slog.Logger

@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,7 +66,7 @@ func (s *scene) config() agent.Config {
 		Nodes: []agent.Node{{Name: "first", Ledger: s.node}},
 		Endorsements: endorse.InOrder(endorse.OrderConfig{Roots: append(attesteer.Roots(), root), Now: time.Now},
 			endorse.Named{Name: "simulated", Source: s.source, Held: true}),
-		Simulated: &root, Random: rand.New(rand.NewPCG(1, 2)).Float64, Log: slog.New(slog.DiscardHandler),
+		Simulated: &root, Random: rand.Float64, Log: slog.New(slog.DiscardHandler),
 		Report: func(r agent.Report) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -201,7 +203,7 @@ func TestAnEnclaveIsAttestedAsOftenAsItsOwnerChose(t *testing.T) {
 		cfg := s.config()
 		cfg.Every = 5 * time.Minute
 		_, end := s.keep(cfg)
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		s.staysActive(s.id(), 2*time.Hour, time.Minute)
 		if n := len(s.all(agent.Recorded)); n < 24 || n > 28 {
 			t.Errorf("%d attestations in two hours", n)
@@ -214,7 +216,7 @@ func TestAMarginOfTheOwnersChoiceIsKept(t *testing.T) {
 		cfg := s.config()
 		cfg.Margin = 50 * time.Minute
 		_, end := s.keep(cfg)
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		id := s.id()
 		for range 300 {
 			time.Sleep(time.Minute)
@@ -232,7 +234,7 @@ func TestAMarginOfTheOwnersChoiceIsKept(t *testing.T) {
 func TestANodeThatIsAwayIsWaitedForWithoutHammering(t *testing.T) {
 	inTime(t, func(s *scene) {
 		_, end := s.keep(s.config())
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		id := s.id()
 		s.node.set(func(n *node) { n.down, n.asked = true, nil })
 		time.Sleep(6 * time.Hour)
@@ -254,13 +256,51 @@ func TestANodeThatIsAwayIsWaitedForWithoutHammering(t *testing.T) {
 	})
 }
 
+// TestWhateverOutagesThereAreTheRecordComesBack tries outages of chance of the
+// node and of the source of endorsements.
+func TestWhateverOutagesThereAreTheRecordComesBack(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			inTime(t, func(s *scene) {
+				chance := rand.New(rand.NewPCG(seed, 0))
+				var lost atomic.Bool
+				s.source = sourceFunc(func(ctx context.Context, needs []attesteer.Need, at time.Time) ([]rats.Endorsement, error) {
+					if lost.Load() {
+						return nil, errDown
+					}
+					return simtee.Source{}.Endorsements(ctx, needs, at)
+				})
+				_, end := s.keep(s.config())
+				defer end()
+				id := s.id()
+				for range 20 {
+					time.Sleep(time.Duration(chance.Int64N(int64(2 * time.Hour))))
+					s.node.set(func(n *node) { n.down = chance.IntN(2) == 0; n.deaf = chance.IntN(2) == 0 })
+					lost.Store(chance.IntN(2) == 0)
+					time.Sleep(time.Duration(chance.Int64N(int64(3 * time.Hour))))
+					s.node.set(func(n *node) { n.down, n.deaf = false, false })
+					lost.Store(false)
+					time.Sleep(6 * time.Minute) // the longest pause, and a little
+					if state := s.state(id); state != record.Active {
+						t.Fatalf("the record is %s", state)
+					}
+				}
+				// At most one every two minutes and a half, however bad it was.
+				if passed := time.Since(s.all()[0].Time); len(s.all()) > int(passed/(150*time.Second)) {
+					t.Errorf("%d rounds in %v", len(s.all()), passed)
+				}
+			})
+		})
+	}
+}
+
 func TestTheNextNodeIsAskedWhereOneDoesNotAnswer(t *testing.T) {
 	inTime(t, func(s *scene) {
 		second := &node{ledger: s.ledger, key: key(1)}
 		cfg := s.config()
 		cfg.Nodes = append(cfg.Nodes, agent.Node{Name: "second", Ledger: second})
 		_, end := s.keep(cfg)
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		id := s.id()
 		if second.submitted() != 0 {
 			t.Error("the second was asked while the first answered")
@@ -288,7 +328,7 @@ func TestANodeOfAnotherLedgerIsNotAsked(t *testing.T) {
 		cfg := s.config()
 		cfg.Nodes = append(cfg.Nodes, agent.Node{Name: "stranger", Ledger: stranger})
 		_, end := s.keep(cfg)
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		s.id()
 		s.node.set(func(n *node) { n.down = true })
 		time.Sleep(2 * time.Hour)
@@ -304,7 +344,7 @@ func TestWhatTheNodeAsksToWaitIsWaited(t *testing.T) {
 		busy.RetryAfter = 20 * time.Minute
 		s.node.set(func(n *node) { n.refuse = busy })
 		_, end := s.keep(s.config())
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		time.Sleep(3*time.Hour + time.Second)
 		if n := s.node.submitted(); n < 8 || n > 9 {
 			t.Errorf("it submitted %d times in three hours, and is to wait 20 minutes between", n)
@@ -326,7 +366,7 @@ func TestEvidenceThatIsOfNoUseIsSaidAndNotSent(t *testing.T) {
 			inTime(t, func(s *scene) {
 				s.spoil = c.spoil
 				_, end := s.keep(s.config())
-				defer end() //nolint:errcheck // it is told to end
+				defer end()
 				time.Sleep(24 * time.Hour)
 				failed := s.all(agent.Failed)
 				if len(failed) < 20 || len(failed) > 60 || failed[0].Kind != c.kind || failed[0].Detail == "" {

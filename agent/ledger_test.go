@@ -58,12 +58,15 @@ func (m memory) Write(changes []registry.Write) error {
 }
 
 // ledger is the real state machine, with a block for each transaction and one
-// whenever somebody looks and the last is half a minute old. Its time is not that
+// whenever somebody looks and the last is old. Its time is not that
 // of the machine.
 type ledger struct {
 	t      testing.TB
 	name   string
 	offset time.Duration
+	// idle is how old the last block gets where somebody looks and nothing happens;
+	// for a challenge it is half a minute.
+	idle time.Duration
 
 	mu    sync.Mutex // guards what follows
 	reg   *registry.Registry
@@ -71,12 +74,12 @@ type ledger struct {
 	nonce uint64
 }
 
-// idle is how long a ledger makes no block where nothing happens.
-const idle = 30 * time.Second
+// usualIdle is how long a ledger makes no block where nothing happens.
+const usualIdle = 30 * time.Second
 
 func newLedger(t testing.TB, name string) *ledger {
 	t.Helper()
-	l := &ledger{t: t, name: name, offset: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Sub(time.Now())}
+	l := &ledger{t: t, name: name, idle: usualIdle, offset: time.Until(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
 	root := simtee.Root()
 	g := registry.NewGenesis(registry.Dev)
 	g.SimulatedRoot = &root
@@ -113,7 +116,7 @@ func (l *ledger) block(txs ...[]byte) []registry.TxResult {
 }
 
 // catchUp makes a block where the last is old.
-func (l *ledger) catchUp() {
+func (l *ledger) catchUp(idle time.Duration) {
 	if l.now()-l.last >= record.Millis(idle.Milliseconds()) || l.reg.Height() == 0 {
 		l.block()
 	}
@@ -138,7 +141,7 @@ func (l *ledger) send(key ed25519.PrivateKey, change func(*record.Transaction)) 
 func (l *ledger) view(id string) (*record.View, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.catchUp()
+	l.catchUp(l.idle)
 	return l.look(id)
 }
 
@@ -217,7 +220,7 @@ func (n *node) Ledger(context.Context) (*client.Ledger, error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.catchUp()
+	n.catchUp(n.idle)
 	return &client.Ledger{ChainID: n.name, Network: "dev", GenesisHash: n.name, Height: n.reg.Height(), Time: n.last}, nil
 }
 
@@ -235,7 +238,7 @@ func (n *node) Challenge(context.Context) (*client.Challenge, error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.catchUp()
+	n.catchUp(usualIdle)
 	hash, height, at, ok := n.reg.Challenge()
 	if !ok {
 		return nil, refusal(rats.Errorf(rats.NotFound, "no block"))
@@ -320,7 +323,7 @@ func (n *node) Events(ctx context.Context, f client.Follow) iter.Seq2[*client.Ev
 				return
 			}
 			n.mu.Lock()
-			n.catchUp()
+			n.catchUp(n.idle)
 			events, err := n.reg.Events(from, 100)
 			n.mu.Unlock()
 			from += uint64(len(events))

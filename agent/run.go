@@ -77,8 +77,7 @@ func (k *Keeper) delay(err error) time.Duration {
 // last one was such a round too: what undoes each attestation at once shall not
 // make for one after the other.
 func (k *Keeper) hesitate(ctx context.Context, w *watch, why Reason) error {
-	switch why {
-	case Due, Again, Over:
+	if why == Due || why == Again || why == Over {
 		k.woken = 0
 		return nil
 	}

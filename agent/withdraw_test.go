@@ -68,7 +68,7 @@ func TestAnOwnerCanHaveAWithdrawnRecordRevived(t *testing.T) {
 		cfg := s.config()
 		cfg.Revive = true
 		_, end := s.keep(cfg)
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		id := s.id()
 		s.withdraw(id)
 		time.Sleep(5 * time.Minute)
@@ -114,9 +114,6 @@ func TestTwoKeepersDoEachOtherNoHarm(t *testing.T) {
 				}
 				if n := len(s.all(agent.Recorded, agent.Known)); n < 30 || n > 50 {
 					t.Errorf("%d attestations in 12 hours", n)
-				}
-				if first := s.all(agent.Known); second == 1 && len(first) == 0 {
-					t.Error("they began with the same challenge, and both recorded it")
 				}
 				for _, end := range []func() error{endOne, endOther} {
 					if err := end(); !errors.Is(err, context.Canceled) {
@@ -187,7 +184,7 @@ func TestEvidenceThatBindsNothingIsNotRepeatedWithoutEnd(t *testing.T) {
 		cfg := s.config()
 		cfg.Unbound = true
 		_, end := s.keep(cfg)
-		defer end() //nolint:errcheck // it is told to end
+		defer end()
 		id := s.id()
 		time.Sleep(3 * time.Hour)
 		if s.state(id) != record.Expired || s.node.submitted() > 60 {

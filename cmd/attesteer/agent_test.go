@@ -150,7 +150,7 @@ func TestAnAgentKeepsARecordOverManyDurations(t *testing.T) {
 	if r := first.reportOf(t, agent.Failed); r.Record != began.Record || r.Kind != rats.None || r.Failures == 0 || r.Next <= 0 {
 		t.Errorf("%+v", r)
 	}
-	p = startNode(t, home, "--listen", address)
+	startNode(t, home, "--listen", address)
 	if r := first.reportOf(t, agent.Recorded); r.Record != began.Record || r.State != record.Active || r.Failures != 0 {
 		t.Errorf("%+v", r)
 	}

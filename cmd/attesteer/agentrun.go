@@ -216,9 +216,11 @@ func (a *app) keep(ctx context.Context, keepers []*agent.Keeper, monitored monit
 	a.notify(notifyReady)
 	errs := each(keepers, func(k *agent.Keeper) error { return k.Run(ctx) })
 	a.notify(notifyStopping)
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
+	if ctx.Err() == nil { // it was not told to: nothing is left to keep
+		for _, err := range errs {
+			if err != nil {
+				return err
+			}
 		}
 	}
 	a.sayf("stopped")
