@@ -317,7 +317,7 @@ func (w *following) changes(ctx context.Context, n *followedNode) error {
 	if int64(n.height) <= w.follower.Trust().Height() { //nolint:gosec // heights are positive
 		return nil
 	}
-	since := uint64(max(0, w.follower.Trust().Height())) //nolint:gosec // not negative
+	since := uint64(max(0, w.follower.Trust().Height()))
 	raw, err := n.api.ProofOf(ctx, nobody, client.ProofOptions{Since: since})
 	if err != nil {
 		return err
