@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -107,7 +108,28 @@ func TestTheFirstCertificateOfAFileCounts(t *testing.T) {
 	broken := bytes.Replace(inPEM(good.raw), []byte("\nMII"), []byte("\n***"), 1)
 	mangled := bytes.Replace(inPEM(good.raw), []byte("-----END"), []byte("----END"), 1)
 	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{1}})
+	plain := []byte("CONNECTED(00000003)\n---\nCertificate chain\n 0 s:CN = enclave\n---\nServer certificate\r\n")
 	for name, raw := range map[string][]byte{
+		"text before it":          append(plain, inPEM(good.raw)...),
+		"text around it":          slices.Concat(plain, inPEM(good.raw), []byte("---\nSSL handshake has read 5 bytes\n")),
+		"white space before it":   append([]byte(" \r\n\t"), inPEM(good.raw)...),
+		"lines as Windows' end":   bytes.ReplaceAll(inPEM(good.raw), []byte("\n"), []byte("\r\n")),
+		"no line end at the end":  bytes.TrimSpace(inPEM(good.raw)),
+		"the next on the same":    append(bytes.TrimSpace(inPEM(good.raw)), inPEM(other)...),
+		"a broken one behind it":  append(inPEM(good.raw), broken...),
+		"a private key behind it": append(inPEM(good.raw), key...),
+	} {
+		decoded, err := attesteer.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (sim{decoded, good.items}).verify(t, trusting(), simTime); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, raw := range map[string][]byte{
+		"words on its line":     append([]byte("see: "), inPEM(good.raw)...),
+		"zeros before it":       append([]byte("a\x00\n"), inPEM(good.raw)...),
 		"another first":         append(inPEM(other), inPEM(good.raw)...),
 		"a broken one first":    append(broken, inPEM(good.raw)...),
 		"one without an end":    append(mangled, inPEM(good.raw)...),
@@ -155,6 +177,25 @@ func TestWhoSignedACertificateIsJudgedWhereItSaysThatItDid(t *testing.T) {
 	}
 	if _, err := (sim{der, own.items}).verify(t, trusting(), simTime); rats.KindOf(err) != rats.BindingMismatch {
 		t.Errorf("an authority's for another key: %v", err)
+	}
+}
+
+// TestACriticalExtensionIsUnderstoodOrRefused (RFC 5280 section 4.2): evidence is.
+func TestACriticalExtensionIsUnderstoodOrRefused(t *testing.T) {
+	unknown := pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}
+	for _, p := range simtee.Profiles() {
+		s := attested(t, simtee.AttestedTLS{Profile: p, Template: func(c *x509.Certificate) {
+			for i := range c.ExtraExtensions {
+				c.ExtraExtensions[i].Critical = len(c.ExtraExtensions[i].Value) > 3 // not the version beside Azure's
+			}
+		}})
+		if _, err := s.verify(t, trusting(), simTime); err != nil {
+			t.Errorf("%s, critical: %v", p, err)
+		}
+		s = attested(t, simtee.AttestedTLS{Profile: p, Template: func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, unknown) }})
+		if _, err := s.verify(t, trusting(), simTime); rats.KindOf(err) != rats.Unsupported || !strings.Contains(err.Error(), "1.2.3.4") {
+			t.Errorf("%s and another: %v", p, err)
+		}
 	}
 }
 

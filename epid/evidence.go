@@ -6,9 +6,9 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"strconv"
 
+	"github.com/attesteer/attesteer/evcert"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -43,23 +43,18 @@ func Is(b []byte) bool {
 
 // carrierOf returns the first certificate of PEM, and anything else as it is.
 func carrierOf(b []byte) []byte {
-	if !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte(pemBegin)) {
-		return b
-	}
-	if block, _ := pem.Decode(b); block != nil {
-		return block.Bytes
+	if der, err := evcert.DER(b); err == nil {
+		return der
 	}
 	return b
 }
 
-// pemBegin is how a certificate in PEM begins.
-const pemBegin = "-----BEGIN CERTIFICATE-----"
-
 // Parse reads a report in any of its forms:
 //
 //   - JSON of the members report (the signed body as a string), signature
-//     (base64) and certificate (PEM, which may be URL-encoded as in the header
-//     of the service's answer; absent for Intel's own);
+//     (base64 of either alphabet) and certificate (PEM, which may be URL-encoded
+//     as in the header of the service's answer, or DER in base64; absent for
+//     Intel's own);
 //   - a certificate (DER, or the first of PEM) with the report in an extension:
 //     see [Evidence];
 //   - the ABI encoding of (bytes report, bytes signature), where the report is
@@ -125,56 +120,72 @@ func (ev *Evidence) readJSON(text []byte) error {
 	return err
 }
 
-// decodeBase64 reads standard base64, broken into lines or not.
+// decodeBase64 reads base64 of either alphabet, padded or not (RFC 4648 sections 4
+// and 5), broken into lines or not, URL-encoded or not.
 func decodeBase64(text []byte) ([]byte, error) {
-	text = bytes.Join(bytes.Fields(text), nil)
-	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-	n, err := base64.StdEncoding.Strict().Decode(out, text)
-	if err != nil || n == 0 {
-		return nil, malformed("signature or certificate: not base64")
+	text, err := unescape(text)
+	if err != nil {
+		return nil, err
 	}
-	return out[:n], nil
+	plain := bytes.TrimRight(bytes.Join(bytes.Fields(text), nil), "=")
+	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		out := make([]byte, e.DecodedLen(len(plain)))
+		if n, err := e.Strict().Decode(out, plain); err == nil && n > 0 {
+			return out[:n], nil
+		}
+	}
+	return nil, malformed("signature or certificate: not base64")
 }
 
 // maxChain bounds how many certificates come with a report; Intel sends two.
 const maxChain = 4
 
-// readChain reads certificates: one in DER, or PEM, URL-encoded or not.
+// readChain reads certificates: one in DER, or in base64 of it, or PEM, URL-encoded
+// or not. Text may stand around PEM (RFC 7468 section 2), but no other block, and no
+// block may be broken.
 func readChain(b []byte) ([]*x509.Certificate, error) {
 	if len(b) > 0 && b[0] == tagSequence {
-		c, err := x509.ParseCertificate(b)
-		if err != nil {
-			return nil, rats.Errorf(rats.Malformed, "the certificate of the signing key: %w", err)
-		}
-		return []*x509.Certificate{c}, nil
+		return appendCertificate(nil, b)
 	}
 	rest, err := unescape(b)
 	if err != nil {
 		return nil, err
 	}
+	if !bytes.Contains(rest, []byte("-----")) {
+		der, err := decodeBase64(rest)
+		if err != nil {
+			return nil, err
+		}
+		return appendCertificate(nil, der)
+	}
 	var out []*x509.Certificate
-	for len(bytes.TrimSpace(rest)) > 0 {
-		var block *pem.Block
-		before := rest
-		if block, rest = pem.Decode(rest); block == nil || block.Type != "CERTIFICATE" || !bytes.HasPrefix(bytes.TrimSpace(before), []byte("-----BEGIN ")) {
+	for bytes.Contains(rest, []byte("-----")) {
+		der, err := evcert.DER(rest)
+		if err != nil || len(der) == len(rest) {
 			return nil, malformed("the certificate of the signing key is not PEM")
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, rats.Errorf(rats.Malformed, "the certificate of the signing key: %w", err)
+		if out, err = appendCertificate(out, der); err != nil {
+			return nil, err
 		}
-		if out = append(out, c); len(out) > maxChain {
-			return nil, malformed("over %d certificates of the signing key", maxChain)
-		}
-	}
-	if len(out) == 0 {
-		return nil, malformed("the certificate of the signing key is empty")
+		const end = "-----END CERTIFICATE-----"
+		_, rest, _ = bytes.Cut(rest, []byte(end))
 	}
 	return out, nil
 }
 
+func appendCertificate(to []*x509.Certificate, der []byte) ([]*x509.Certificate, error) {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, rats.Errorf(rats.Malformed, "the certificate of the signing key: %w", err)
+	}
+	if len(to) == maxChain {
+		return nil, malformed("over %d certificates of the signing key", maxChain)
+	}
+	return append(to, c), nil
+}
+
 // unescape undoes the URL encoding (RFC 3986, 2.1) of the header in which the
-// service sends its certificates. PEM itself has no percent sign.
+// service sends its certificates. Neither PEM nor base64 has a percent sign.
 func unescape(b []byte) ([]byte, error) {
 	out := make([]byte, 0, len(b))
 	for i := 0; i < len(b); i++ {

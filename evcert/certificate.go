@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/attesteer/attesteer/rats"
 )
@@ -60,7 +61,7 @@ const (
 // Is reports whether raw looks like a certificate: PEM that says so, or DER of
 // the outline that one has (RFC 5280 section 4.1).
 func Is(raw []byte) bool {
-	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte(pemBegin)) {
+	if _, ok := inPEM(raw); ok {
 		return true
 	}
 	var outer struct {
@@ -79,9 +80,12 @@ func Is(raw []byte) bool {
 // evidence in it. A certificate without evidence, or with evidence of a kind that
 // is not read here, is Malformed or Unsupported. Nothing is verified.
 func Parse(raw []byte) (*Certificate, error) {
-	der, err := leafOf(raw)
+	der, err := DER(raw)
 	if err != nil {
 		return nil, err
+	}
+	if len(der) > MaxSize {
+		return nil, rats.Errorf(rats.Malformed, "the certificate has %d bytes, of which %d are read", len(der), MaxSize)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -92,6 +96,12 @@ func Parse(raw []byte) (*Certificate, error) {
 	}
 	if out.Evidence, err = find(cert); err != nil {
 		return nil, err
+	}
+	// RFC 5280 section 4.2: what is critical and not understood must be refused.
+	for _, id := range cert.UnhandledCriticalExtensions {
+		if !slices.ContainsFunc(out.Evidence, func(e Evidence) bool { return e.OID == id.String() }) {
+			return nil, rats.Errorf(rats.Unsupported, "the certificate has the critical extension %s, which is not known here", id)
+		}
 	}
 	return out, nil
 }
@@ -107,23 +117,37 @@ func seen(der []byte) string {
 	return "the certificate"
 }
 
-// leafOf returns the certificate in DER. In PEM the first one counts, as in TLS
-// (RFC 8446 section 4.4.2), and what follows it is not read.
-func leafOf(raw []byte) ([]byte, error) {
-	der := raw
-	if !bytes.HasPrefix(raw, []byte{0x30}) {
-		// The first has to be a good one: encoding/pem would go on to the next.
-		first, _, ended := bytes.Cut(raw, []byte(pemEnd))
-		block, _ := pem.Decode(append(bytes.TrimLeft(bytes.Clone(first), " \t\r\n"), pemEnd+"\n"...))
-		if !ended || block == nil || bytes.Count(first, []byte(pemBegin)) != 1 {
-			return nil, rats.Errorf(rats.Malformed, "the PEM does not begin with a certificate")
-		}
-		der = block.Bytes
+// inPEM returns PEM from its first certificate on. What stands before it may be text
+// that explains it (RFC 7468 sections 2 and 5.2), as OpenSSL's commands print some, but
+// no other block.
+func inPEM(raw []byte) ([]byte, bool) {
+	at := bytes.Index(raw, []byte(pemBegin))
+	if at < 0 {
+		return nil, false
 	}
-	if len(der) > MaxSize {
-		return nil, rats.Errorf(rats.Malformed, "the certificate has %d bytes, of which %d are read", len(der), MaxSize)
+	before := raw[:at]
+	blank := len(bytes.Trim(before, " \t\r\n")) == 0
+	if !blank && (before[at-1] != '\n' || bytes.Contains(before, []byte("-----")) || bytes.IndexByte(before, 0) >= 0 || !utf8.Valid(before)) {
+		return nil, false
 	}
-	return der, nil
+	return raw[at:], true
+}
+
+// DER returns the first certificate of PEM in DER, and anything else as it is. In PEM
+// the first one counts, as in TLS (RFC 8446 section 4.4.2), and what follows it is not
+// read. PEM whose first certificate is broken is Malformed.
+func DER(raw []byte) ([]byte, error) {
+	text, ok := inPEM(raw)
+	if !ok {
+		return raw, nil
+	}
+	// The first has to be a good one: encoding/pem would go on to the next.
+	first, _, ended := bytes.Cut(text, []byte(pemEnd))
+	block, _ := pem.Decode(append(bytes.Clone(first), pemEnd+"\n"...))
+	if !ended || block == nil || bytes.Count(first, []byte(pemBegin)) != 1 {
+		return nil, rats.Errorf(rats.Malformed, "the PEM does not begin with a certificate")
+	}
+	return block.Bytes, nil
 }
 
 // find returns the evidence in a certificate, the kind with the strongest
