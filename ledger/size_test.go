@@ -17,8 +17,6 @@ import (
 
 	"github.com/syndtr/goleveldb/leveldb/util"
 
-	dbm "github.com/cometbft/cometbft-db"
-
 	"github.com/attesteer/attesteer/record"
 	"github.com/attesteer/attesteer/registry"
 	"github.com/attesteer/attesteer/simtee"
@@ -172,11 +170,7 @@ func (f *filled) pastNonces() {
 // compact has the database forget what was overwritten.
 func (f *filled) compact() {
 	f.b.Helper()
-	level, ok := f.store.db.(*dbm.GoLevelDB)
-	if !ok {
-		f.b.Fatalf("%T", f.store.db)
-	}
-	if err := level.DB().CompactRange(util.Range{}); err != nil {
+	if err := f.store.db.DB().CompactRange(util.Range{}); err != nil {
 		f.b.Fatal(err)
 	}
 }

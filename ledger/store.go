@@ -4,9 +4,11 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	dbm "github.com/cometbft/cometbft-db"
+	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/util"
 
@@ -17,7 +19,7 @@ import (
 const registryDB = "registry"
 
 // store keeps the registry's state in goleveldb, the database that CometBFT uses.
-type store struct{ db dbm.DB }
+type store struct{ db *dbm.GoLevelDB }
 
 var _ registry.Streamer = (*store)(nil)
 
@@ -61,11 +63,7 @@ func (s *store) Scan(start, end []byte, fn func(key, value []byte) error) error 
 // Stream implements [registry.Streamer]: what it reads drives nothing out of the
 // cache, and is not allocated for it.
 func (s *store) Stream(start, end []byte, fn func(key, value []byte) error) error {
-	level, ok := s.db.(*dbm.GoLevelDB)
-	if !ok {
-		return s.Scan(start, end, fn)
-	}
-	it := level.DB().NewIterator(&util.Range{Start: start, Limit: end}, once())
+	it := s.db.DB().NewIterator(&util.Range{Start: start, Limit: end}, once())
 	defer it.Release()
 	for it.Next() {
 		if err := fn(it.Key(), it.Value()); err != nil {
@@ -84,37 +82,34 @@ func once() *opt.ReadOptions { return &opt.ReadOptions{DontFillCache: true} }
 // Write makes all changes or none. It leaves to the system when they reach the
 // disk: a process that is killed loses nothing, and what a power cut takes off
 // the end CometBFT replays, since each block is on disk before it is applied.
-func (s *store) Write(changes []registry.Write) (err error) {
-	batch := s.db.NewBatch()
-	defer func() {
-		if cerr := batch.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("registry database: write: %w", cerr)
-		}
-	}()
+func (s *store) Write(changes []registry.Write) error {
+	size := 0
+	for _, c := range changes {
+		size += writeOverhead + len(c.Key) + len(c.Value)
+	}
+	// A batch that grows is copied for each few hundred bytes once it is large.
+	batch := leveldb.MakeBatch(size)
 	for _, c := range changes {
 		if c.Value == nil {
-			err = batch.Delete(c.Key)
+			batch.Delete(c.Key)
 		} else {
-			err = batch.Set(c.Key, c.Value)
-		}
-		if err != nil {
-			return fmt.Errorf("registry database: write: %w", err)
+			batch.Put(c.Key, c.Value)
 		}
 	}
-	if err := batch.Write(); err != nil {
+	if err := s.db.DB().Write(batch, nil); err != nil {
 		return fmt.Errorf("registry database: write: %w", err)
 	}
 	return nil
 }
 
+// writeOverhead bounds what a batch takes for a change beside key and value: its
+// kind and two lengths.
+const writeOverhead = 1 + 2*binary.MaxVarintLen32
+
 // view returns the store as it stands now, whatever is written from here on. It
 // holds disk space until it is released.
 func (s *store) view() (*view, error) {
-	level, ok := s.db.(*dbm.GoLevelDB)
-	if !ok {
-		return nil, fmt.Errorf("registry database: %T keeps no views", s.db)
-	}
-	snap, err := level.DB().GetSnapshot()
+	snap, err := s.db.DB().GetSnapshot()
 	if err != nil {
 		return nil, fmt.Errorf("registry database: view: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 // opening is what became of reading a transaction.
 type opening struct {
+	hash   record.TxHash
 	opened *record.Opened
 	err    error
 }
@@ -26,8 +27,12 @@ func (r *Registry) ahead(st *state, txs [][]byte) []opening {
 	work := func() {
 		for i := next.Add(1) - 1; i < int64(len(txs)); i = next.Add(1) - 1 {
 			o, err := record.Open(txs[i])
-			out[i] = opening{o, err}
-			if err == nil && o.Tx != nil && !r.signed.has(o.Hash) {
+			if err != nil {
+				out[i] = opening{hash: record.HashTx(txs[i]), err: err}
+				continue
+			}
+			out[i] = opening{hash: o.Hash, opened: o}
+			if o.Tx != nil && !r.signed.has(o.Hash) {
 				r.recall(st, o)
 			}
 		}

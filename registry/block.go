@@ -55,7 +55,7 @@ func (r *Registry) Apply(b Block) (Outcome, error) {
 	ticked := false
 	for i, read := range r.ahead(st, b.Txs) {
 		o, err := read.opened, read.err
-		result := TxResult{Tx: record.HashTx(b.Txs[i]), Height: b.Height}
+		result := TxResult{Tx: read.hash, Height: b.Height}
 		switch {
 		case err != nil:
 			result.Err = rats.AsError(err)
