@@ -33,7 +33,7 @@ func startBrowser(t *testing.T) context.Context {
 		}
 		t.Skip("no Chromium on this machine: apt-get install chromium")
 	}
-	dir, err := os.MkdirTemp("", "chromium")
+	dir, err := os.MkdirTemp("/tmp", "chromium") // it makes a socket, whose path is at most 107 bytes long
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func startBrowser(t *testing.T) context.Context {
 		t.Error("the browser's folder cannot be removed")
 	})
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.WSURLReadTimeout(2*time.Minute), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.ExecPath(path), chromedp.UserDataDir(dir), chromedp.Env("TMPDIR="+dir), chromedp.WSURLReadTimeout(2*time.Minute), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-background-networking", true))
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
@@ -55,6 +55,9 @@ func startBrowser(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // starts it
+		t.Fatal(err)
+	}
 	return ctx
 }
 
