@@ -22,7 +22,7 @@ func (a *app) pccsCommand() *cobra.Command {
 		Args:  cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.pccsServe(), a.pccsToken(), a.pccsHealth(), a.pccsCheckConf(), a.pccsExplain(),
-		a.pccsImport(), a.pccsExport(), a.pccsFetch(), a.pccsDiff(), a.pccsPlatforms(), a.pccsForecast())
+		a.pccsImport(), a.pccsExport(), a.pccsFetch(), a.pccsDiff(), a.pccsPlatforms(), a.pccsForecast(), a.pccsLog())
 	return cmd
 }
 
