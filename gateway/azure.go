@@ -89,10 +89,6 @@ type azureRead struct {
 	Version string `query:"api-version" doc:"taken and passed over"`
 }
 
-// isPreview reports whether a name is one of the bodies that the service took in
-// its preview of 2018, as its oldest samples post them.
-func isPreview(name string) bool { return name == "Quote" || name == "EnclaveHeldData" }
-
 // isAzure reports whether a name of JSON is one of theirs that has capitals, which
 // none of ours has.
 func isAzure(name string) bool {

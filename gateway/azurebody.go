@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -146,7 +147,7 @@ type member struct {
 // membersOf returns the members of a JSON object in their order. Those that differ
 // from one of the names in the case of letters alone have that name.
 func membersOf(object []byte, names []string) ([]member, bool) {
-	if !json.Valid(object) || !bytes.HasPrefix(bytes.TrimSpace(object), []byte{'{'}) {
+	if !json.Valid(object) || !utf8.Valid(object) || !bytes.HasPrefix(bytes.TrimSpace(object), []byte{'{'}) {
 		return nil, false
 	}
 	dec := json.NewDecoder(bytes.NewReader(object))

@@ -85,9 +85,6 @@ func checkNames(dec *json.Decoder) error {
 			if err != nil {
 				return err
 			}
-			if s, _ := name.(string); isPreview(s) {
-				return fmt.Errorf("%q: unexpected property: all names are lower case; in Azure's preview of 2018 it was one: post quote or report, and runtimeData, as of 2025-06-01", s)
-			}
 			if isFolded(name) {
 				return fmt.Errorf("%.40q: unexpected property: all names are lower case", name)
 			}

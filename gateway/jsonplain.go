@@ -91,7 +91,7 @@ func (p *plain) object(depth int) any {
 	for p.ok {
 		p.space()
 		name := p.text()
-		if _, twice := out[name]; twice || isPreview(name) || isFolded(name) || !p.next(':') {
+		if _, twice := out[name]; twice || isFolded(name) || !p.next(':') {
 			p.fail()
 			break
 		}
