@@ -3,6 +3,11 @@
 package epid_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -10,6 +15,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"slices"
 	"testing"
 	"time"
@@ -220,6 +226,37 @@ func TestACarryingCertificateAnswersForItsKey(t *testing.T) {
 				t.Errorf("with a broken signature of its own: %v", a.Err)
 			}
 		})
+	}
+}
+
+// TestACarryingCertificateMayHaveAKeyOfAnyUsualKind: it is the enclave's own, and not
+// Intel's.
+func TestACarryingCertificateMayHaveAKeyOfAnyUsualKind(t *testing.T) {
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t)
+	plain, err := x509.ParseCertificate(l.comment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]crypto.Signer{"P-384": p384, "Ed25519": ed25519.NewKeyFromSeed(make([]byte, 32)), "RSA": keys().leaf} {
+		c := &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "enclave"}, NotBefore: made(), NotAfter: made().AddDate(1, 0, 0),
+			ExtraExtensions: plain.Extensions[len(plain.Extensions)-1:],
+		}
+		der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := l.appraise(der); a.Err != nil {
+			t.Errorf("%s: %v", name, a.Err)
+		}
+		der[len(der)-1] ^= 1
+		if a := l.appraise(der); kindOf(a) != rats.BadSignature {
+			t.Errorf("%s, with a broken signature: %v", name, a.Err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"strings"
 
+	"github.com/attesteer/attesteer/evcert"
 	"github.com/attesteer/attesteer/rats"
 )
 
@@ -93,7 +94,7 @@ func (ev *Evidence) readComment(value []byte) error {
 // report data. note says how it stands.
 func (ev *Evidence) carried() (note string, err error) {
 	c := ev.Carrier
-	if err := signedBy(c.PublicKey, c); err != nil {
+	if err := evcert.SignedByItself(c); err != nil {
 		return "", err
 	}
 	data := ev.Report.Quote.Report.ReportData

@@ -108,9 +108,7 @@ func (r *root) issued(c *x509.Certificate) error {
 }
 
 // signedBy checks that an RSA or P-256 key signed a certificate over SHA-256, the
-// only way that certificates of reports and of enclaves are signed in.
-// (CheckSignature of crypto/x509 knows every way, and costs a reader in a browser
-// thirty thousand bytes more.)
+// only way that certificates of report signing keys are signed in.
 func signedBy(key any, c *x509.Certificate) error {
 	digest := sha256.Sum256(c.RawTBSCertificate)
 	good := false

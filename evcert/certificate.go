@@ -39,8 +39,14 @@ func (c *Certificate) CheckSignature() error {
 	if !c.SelfIssued {
 		return nil
 	}
+	return SignedByItself(c.cert)
+}
+
+// SignedByItself checks that a certificate's own key signed it, whoever it names as
+// its issuer. The error is as of [Certificate.CheckSignature].
+func SignedByItself(c *x509.Certificate) error {
 	// Such certificates are no CAs, which CheckSignatureFrom would ask for.
-	err := c.cert.CheckSignature(c.cert.SignatureAlgorithm, c.cert.RawTBSCertificate, c.cert.Signature)
+	err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
 	var insecure x509.InsecureAlgorithmError
 	switch {
 	case err == nil:
@@ -48,7 +54,7 @@ func (c *Certificate) CheckSignature() error {
 	case errors.Is(err, x509.ErrUnsupportedAlgorithm), errors.As(err, &insecure):
 		return rats.Errorf(rats.Unsupported, "the certificate's signature: %w", err)
 	default:
-		return rats.Errorf(rats.BadSignature, "the certificate is not signed by its own key, though it names itself as its issuer: %w", err)
+		return rats.Errorf(rats.BadSignature, "the certificate is not signed by its own key: %w", err)
 	}
 }
 
