@@ -89,8 +89,21 @@ func negated(signature [64]byte) (out [64]byte) {
 	return out
 }
 
-// enveloped returns evidence as an Open Enclave report.
+// enveloped returns evidence in an envelope of Open Enclave's: that of an enclave as
+// a report, that of a trust domain behind a header.
 func enveloped(raw []byte) []byte {
+	if raw[4] == 0x81 { // the type of TEE in a quote
+		out := binary.LittleEndian.AppendUint32(nil, 3)
+		id, _ := hex.DecodeString("8ba70286c1cf11edafa10242ac120002") // TDX_QUOTE_ECDSA
+		out = append(append(out, id...), 0, 0, 0, 0)
+		out = binary.LittleEndian.AppendUint64(out, uint64(len(raw)))
+		return append(out, raw...)
+	}
+	return asReport(raw)
+}
+
+// asReport returns a quote as an Open Enclave report.
+func asReport(raw []byte) []byte {
 	out := binary.LittleEndian.AppendUint32(nil, 1)
 	out = binary.LittleEndian.AppendUint32(out, 2)
 	out = binary.LittleEndian.AppendUint64(out, uint64(len(raw)))

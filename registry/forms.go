@@ -19,6 +19,27 @@ import (
 // would reach another state than those that cannot.
 const formsVersion = 5
 
+// reportsVersion is the first version in which a report of Open Enclave's is of an
+// enclave, as its header says. The ones before took one of a trust domain too.
+const reportsVersion = 6
+
+// read returns evidence as the version in force reads it, and the envelopes that it
+// took off before.
+func (st *state) read(raw []byte) (attesteer.Evidence, []rats.Format, error) {
+	form, err := st.form(raw)
+	if err == nil && st.gov.Version < reportsVersion && openenclave.IsReport(raw) && !openenclave.IsEndorsements(raw) {
+		inner, err := openenclave.ParseReport(raw)
+		if err != nil {
+			return attesteer.Evidence{}, nil, err
+		}
+		format, err := attesteer.Recognise(inner)
+		if err == nil && (format == rats.TDXQuoteV4 || format == rats.TDXQuoteV5) {
+			return attesteer.Evidence{Raw: inner, Format: format}, []rats.Format{rats.OEReport}, nil
+		}
+	}
+	return attesteer.Evidence{Raw: raw, Format: form}, nil, err
+}
+
 // form checks that evidence is of a form that the version in force takes, and
 // states it where it has to be read in the old way.
 func (st *state) form(raw []byte) (rats.Format, error) {

@@ -116,6 +116,31 @@ func TestTheRealDocumentIsRecordedWithItsKey(t *testing.T) {
 	}
 }
 
+// TestAReportIsOfAnEnclaveFromVersionSixOn: the ones before took a trust domain's.
+func TestAReportIsOfAnEnclaveFromVersionSixOn(t *testing.T) {
+	td := asReport(tdQuoteOf(t, simtee.TD{ReportData: [64]byte{1}}))
+	items, err := simtee.EndorsementsFor(rats.TDX, start())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for version, want := range map[uint64][]rats.Format{4: nil, 5: {rats.OEReport, rats.TDXQuoteV4}} {
+		g := governedGenesis(10)
+		g.Version, g.Parameters.MaxReportAge = version, 0
+		c := newChain(t, g)
+		c.ok(c.publish(items...))
+		id := c.ok(c.submit(key(1), td)).RecordID
+		if rec := c.record(id); !slices.Equal(rec.Envelope, want) || rec.TEE != rats.TDX {
+			t.Errorf("version %d: %s in %v", version, rec.TEE, rec.Envelope)
+		}
+		at := c.reg.Height() + 4
+		c.ok(c.propose(0, record.Proposal{Activation: &record.Activation{Version: 6, Height: at}}))
+		for c.reg.Height() < at {
+			c.block()
+		}
+		c.refused(c.submit(key(2), td), rats.Malformed, "does not hold tdx-quote-v4")
+	}
+}
+
 // TestAnOlderVersionReadsEvidenceAsItDid: claims behind a quote are padding, and
 // padded keys no keys, until the version begins that reads them.
 func TestAnOlderVersionReadsEvidenceAsItDid(t *testing.T) {

@@ -19,7 +19,8 @@ import (
 // the first whose successor begins at a height that they agree on. Version 5 takes
 // evidence in other forms than quotes and Open Enclave reports (see state.form).
 // Version 6 has a record that older evidence revives say what binds that one (see
-// writing.rebound).
+// writing.rebound), and takes no report of Open Enclave's that holds a trust domain's
+// quote (see state.read).
 const StateVersion = 6
 
 // factsCapacity is how many verified signatures are remembered: two megabytes.

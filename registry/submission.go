@@ -48,12 +48,16 @@ func (x *run) submit(o *record.Opened, out *TxResult) error {
 // the second half of the report data is a remembered block's hash, runtime data
 // are held against the first.
 func (x *run) appraise(s *record.Submission) (*attesteer.Result, error) {
-	form, err := x.st.form(s.Evidence)
+	evidence, around, err := x.st.read(s.Evidence)
 	if err != nil {
 		return nil, err
 	}
 	verify := func(p attesteer.Policy) (*attesteer.Result, error) {
-		return x.registry.verifier.Verify(attesteer.Evidence{Raw: s.Evidence, Format: form}, x.st.shelf.all, p, x.st.time.Time.Time())
+		result, err := x.registry.verifier.Verify(evidence, x.st.shelf.all, p, x.st.time.Time.Time())
+		if result != nil {
+			result.Envelope = slices.Concat(around, result.Envelope)
+		}
+		return result, err
 	}
 	policy := x.st.policy(s.RuntimeData)
 	result, err := verify(policy)
