@@ -55,7 +55,7 @@ figures: ## what docs/benchmarks.md shows of a whole node, one pass each
 .PHONY: figures-ledger
 figures-ledger: ## the same of nodes under many clients, and of many records
 	$(GO) test -run '^$$' -bench '^BenchmarkThroughput' -benchtime 1x -timeout 1h ./cmd/attesteer
-	$(GO) test -run '^$$' -bench '^BenchmarkSize' -benchtime 1x -timeout 1h ./ledger
+	$(GO) test -run '^$$' -bench '^BenchmarkSize|^BenchmarkManyAtStart' -benchtime 1x -timeout 1h ./ledger
 
 .PHONY: figures-pccs
 figures-pccs: ## the same of a PCCS: answers from memory over https, memory, start
