@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/attesteer/attesteer"
 	"github.com/attesteer/attesteer/client"
 	"github.com/attesteer/attesteer/proof"
 	"github.com/attesteer/attesteer/rats"
@@ -55,13 +56,39 @@ func (a *app) submit(ctx context.Context, node string, s client.Submission) erro
 	// is submitted once all the same.
 	got, err := a.dial(node).Idempotent(rand.Text()).SubmitEvidence(ctx, s)
 	if err != nil {
-		return a.nodeError(node, err)
+		return a.refused(node, err)
 	}
 	if a.asJSON {
 		return a.printJSON(got)
 	}
 	a.printRecord(got.Record)
 	return nil
+}
+
+// refused tells what a node says of evidence that it did not record: with --json
+// all of it, and where the evidence counted before, which record that made.
+func (a *app) refused(node string, err error) error {
+	var r *client.Refusal
+	if !errors.As(err, &r) {
+		return a.nodeError(node, err)
+	}
+	if a.asJSON {
+		said := struct {
+			Kind   rats.Kind         `json:"kind"`
+			Check  string            `json:"check,omitempty"`
+			Detail string            `json:"detail"`
+			Record string            `json:"record,omitempty"`
+			Tx     string            `json:"tx,omitempty"`
+			Result *attesteer.Result `json:"result"`
+		}{r.Err.Kind, r.Err.Check, r.Err.Detail, r.Record, r.Tx, r.Result}
+		if err := a.printJSON(said); err != nil {
+			return err
+		}
+	}
+	if r.Record != "" {
+		return hinted{err, "the record that it made: attesteer enclaves get " + r.Record + " --node " + node}
+	}
+	return a.nodeError(node, err)
 }
 
 // nodeError adds a hint where a node could not be reached, or wants a token or
