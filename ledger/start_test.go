@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds waits that end at once when nothing is wrong.
-const patience = 2 * time.Minute
+const patience = 3 * time.Minute
 
 // run starts a node and stops it when the test ends.
 func run(t *testing.T, cfg Config) *Node {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,6 +20,9 @@ import (
 // TestScripts runs the whole command line as its users do: each script in
 // testdata/script reads like a session at a terminal.
 func TestScripts(t *testing.T) {
+	if signal.Ignored(os.Interrupt) { // as in the background of a shell: what scripts start would not hear of one either
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
