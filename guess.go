@@ -70,7 +70,7 @@ func isEPIDQuote(raw []byte) bool {
 	}
 	version, kind := binary.LittleEndian.Uint16(raw), binary.LittleEndian.Uint16(raw[2:])
 	size := binary.LittleEndian.Uint32(raw[epidHeader-4:])
-	return (version == 1 || version == 2) && kind <= 1 && uint64(size) <= uint64(len(raw)-epidHeader)
+	return (version == 1 || version == 2) && kind <= 1 && int64(size) <= int64(len(raw)-epidHeader)
 }
 
 // guess names what raw looks like, for people who passed the wrong file.
