@@ -69,7 +69,7 @@ const (
 func ports(t testing.TB, n int) []string {
 	t.Helper()
 	for range manyPorts / n {
-		last := int(lastPort.Add(int32(n))) //nolint:gosec // a handful
+		last := int(lastPort.Add(int32(n)))
 		from := (os.Getpid()*97 + last - n) % manyPorts
 		var out []string
 		for p := from; p < min(from+n, manyPorts) && isFree(firstPort+p); p++ {
