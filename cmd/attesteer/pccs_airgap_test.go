@@ -387,7 +387,7 @@ func awaitPushed(t *testing.T, ledger *process, n int) {
 	type list struct {
 		Endorsements []struct{} `json:"endorsements"`
 	}
-	for range 300 {
+	for range 1200 {
 		if _, body := call(t, "GET", ledger.url+"/v1/endorsements", "", ""); len(decode[list](t, body).Endorsements) >= n {
 			return
 		}
