@@ -157,7 +157,7 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	}
 	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("node %s: %w", c.node, err)
+		return nil, c.fault(err)
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
@@ -196,15 +196,15 @@ func (c *Client) exchange(ctx context.Context, method, path string, query url.Va
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("node %s: %w", c.node, err)
+		return 0, nil, c.fault(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return 0, nil, fmt.Errorf("node %s: %w", c.node, err)
+		return 0, nil, c.fault(err)
 	}
 	if len(answer) > maxAnswer {
-		return 0, nil, fmt.Errorf("node %s: the answer is over %d bytes", c.node, maxAnswer)
+		return 0, nil, c.fault(fmt.Errorf("the answer is over %d bytes", maxAnswer))
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return 0, nil, refusal(resp, answer)

@@ -205,12 +205,12 @@ func (s *stream) ask(ctx context.Context) (*http.Response, error) {
 	unbounded.Timeout = 0 // that of a call; a stream has its own
 	resp, err := unbounded.Do(req)
 	if err != nil {
-		return nil, loss{error: fmt.Errorf("node %s: %w", s.client.node, err)}
+		return nil, loss{error: s.client.fault(err)}
 	}
 	if resp.StatusCode == http.StatusOK {
 		if !isEventStream(resp.Header.Get("Content-Type")) {
 			_ = resp.Body.Close() // it is not what was asked for
-			return nil, fmt.Errorf("node %s does not stream events", s.client.node)
+			return nil, s.client.fault(errors.New("it does not stream events"))
 		}
 		return resp, nil
 	}
@@ -274,9 +274,9 @@ func (s *stream) read(body io.Reader, heard chan<- struct{}, yield func(*Event, 
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return fmt.Errorf("node %s: an event is over %d bytes", s.client.node, maxEvent)
+		return s.client.fault(fmt.Errorf("an event is over %d bytes", maxEvent))
 	case err != nil:
-		return loss{error: fmt.Errorf("node %s: %w", s.client.node, err)}
+		return loss{error: s.client.fault(err)}
 	}
 	return loss{error: errEnded}
 }

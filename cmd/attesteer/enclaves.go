@@ -99,7 +99,7 @@ func (a *app) nodeError(node string, err error) error {
 		if h := trustError(err); h != nil {
 			return h
 		}
-		return hinted{err, "is a node running at " + node + "? start one with: attesteer serve"}
+		return hinted{err, "is a node running at " + withoutSecrets(node) + "? start one with: attesteer serve"}
 	}
 	var refusal *client.Refusal
 	if errors.As(err, &refusal) && refusal.Status == http.StatusForbidden {
