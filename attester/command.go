@@ -56,6 +56,7 @@ func (c command) obtain(ctx context.Context, reportData [64]byte) ([]byte, error
 	cmd.Env = append(append([]string{}, c.environ...), ReportDataVariable+"="+digits)
 	cmd.Stdin = strings.NewReader(digits + "\n")
 	cmd.WaitDelay = grace
+	together(cmd)
 	said := &beginning{room: 4 << 10, quiet: true}
 	out := &beginning{room: MaxEvidence}
 	cmd.Stdout, cmd.Stderr = out, said
@@ -65,7 +66,7 @@ func (c command) obtain(ctx context.Context, reportData [64]byte) ([]byte, error
 		return nil, overdue(ctx, "the command "+c.argv[0])
 	case out.over:
 		return nil, rats.Errorf(rats.TooLarge, "the command %s printed over %d bytes", c.argv[0], MaxEvidence)
-	case err != nil:
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // that is about what it left behind: the command itself ended well
 		return nil, rats.Errorf(rats.Internal, "the command %s gave no evidence: %w%s", c.argv[0], err, said.firstLine())
 	case out.kept.Len() == 0:
 		return nil, rats.Errorf(rats.Malformed, "the command %s printed nothing%s", c.argv[0], said.firstLine())

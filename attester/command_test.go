@@ -8,7 +8,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -25,8 +27,22 @@ func acting(role string) attester.Options {
 	return attester.Options{Command: []string{os.Args[0], "an argument"}, Environ: []string{roleVariable + "=" + role}}
 }
 
+// Roles that have another program work beside them, which ends when its connection
+// to an address does: one waits for it, one leaves it behind.
+const (
+	parent = "parent of "
+	leaver = "leaver of "
+	child  = "child of "
+)
+
 // play is that program; it returns its exit code.
 func play(role string) int {
+	if address, ok := strings.CutPrefix(role, child); ok {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			_, _ = conn.Read(make([]byte, 1))
+		}
+		return 0
+	}
 	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	given := os.Getenv(attester.ReportDataVariable)
 	if err != nil || line != given+"\n" || len(os.Args) != 2 || len(os.Environ()) != 2 {
@@ -41,6 +57,18 @@ func play(role string) int {
 	raw, err := sgx(reportData)
 	if err != nil {
 		return 9
+	}
+	for _, family := range []string{parent, leaver} {
+		address, ok := strings.CutPrefix(role, family)
+		if !ok {
+			continue
+		}
+		other := exec.Command(os.Args[0])
+		other.Env, other.Stdout, other.Stderr = []string{roleVariable + "=" + child + address}, os.Stdout, os.Stderr
+		if err := other.Start(); err != nil || family == parent && other.Wait() != nil {
+			return 9
+		}
+		role = "binary"
 	}
 	switch role {
 	case "binary":
