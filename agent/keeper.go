@@ -56,7 +56,8 @@ type Keeper struct {
 	// repeats counts the rounds in a row whose evidence was known already, woken
 	// those for which there was no time to wait.
 	repeats, woken int
-	// forgotten: the ledger did not have the record when it was last looked for.
+	// forgotten: the ledger did not have the record when it was last looked for, or
+	// was founded anew since.
 	forgotten bool
 	// ends is when KeepFor is over; zero for never.
 	ends time.Time
@@ -149,7 +150,9 @@ func (k *Keeper) count(outcome Outcome) (failures int) {
 // sameLedger demands that a node is of the ledger that was met first. A
 // development network may be founded anew under its keepers.
 func (k *Keeper) sameLedger(l *client.Ledger) error {
-	if k.genesis == "" || k.genesis != l.GenesisHash && l.Network == devNetwork && len(k.cfg.Nodes) == 1 {
+	anew := k.genesis != l.GenesisHash && l.Network == devNetwork && len(k.cfg.Nodes) == 1
+	if k.genesis == "" || anew {
+		k.forgotten = k.genesis != ""
 		k.genesis = l.GenesisHash
 		clear(k.published)
 	}

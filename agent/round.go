@@ -218,7 +218,7 @@ func (r *round) deliver(ctx context.Context, node Node) (*delivered, error) {
 		return nil, rats.Errorf(rats.Internal, "the evidence made record %s instead of carrying %s: the block that it is bound to was too old", got.Record.ID, r.id)
 	}
 	k := r.keeper
-	k.evidence, k.repeats = r.evidence, 0
+	k.evidence, k.repeats, k.forgotten = r.evidence, 0, false
 	if own := changedListing(before, &got.Record); own != "" {
 		k.registrar = own
 	}
@@ -285,7 +285,7 @@ func (r *round) known(ctx context.Context, node Node, refused *client.Refusal) (
 	if refused.Record != "" && refused.Record != r.id || view.State != record.Active {
 		return nil, refused
 	}
-	r.keeper.evidence = r.evidence
+	r.keeper.evidence, r.keeper.forgotten = r.evidence, false
 	r.keeper.repeats++
 	r.keeper.see(view, r.now(ctx, node))
 	return &delivered{Known, node.Name, view.Tx, view.Height}, nil

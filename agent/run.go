@@ -178,6 +178,9 @@ func (k *Keeper) look(ctx context.Context) bool {
 		if err != nil || ledger.CatchingUp || k.sameLedger(ledger) != nil {
 			continue
 		}
+		if k.forgotten {
+			return true
+		}
 		view, err := node.Get(ctx, known.ID)
 		if err == nil && view.Height < known.Height {
 			continue // it is behind

@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"sync"
 	"time"
@@ -89,7 +90,12 @@ func (k *Keeper) events(ctx context.Context, node Node, w *watch) (heard bool) {
 		}
 	}
 	for _, err := range node.Events(ctx, f) {
-		if err != nil {
+		var refused *client.Refusal
+		switch {
+		case errors.As(err, &refused):
+			w.mark() // the ledger may be another, which does not know where the stream was
+			return heard
+		case err != nil:
 			return heard // the record is looked at all the same, if less often
 		}
 		heard = true
