@@ -24,8 +24,19 @@ func (f sourceFunc) Endorsements(ctx context.Context, needs []attesteer.Need, at
 	return f(ctx, needs, at)
 }
 
-// longKept is the scene's enclave, attested once in 90 days: the endorsements of
-// the simulated vendor end after 30.
+// aged is how long ago the endorsements were issued that sources have here: those
+// of the simulated vendor end after 30 days, and these in five.
+const aged = 25 * 24 * time.Hour
+
+// issuedBefore is a source whose endorsements were issued some time before they are
+// asked for.
+func issuedBefore(d time.Duration) sourceFunc {
+	return func(ctx context.Context, needs []attesteer.Need, at time.Time) ([]rats.Endorsement, error) {
+		return simtee.Source{}.Endorsements(ctx, needs, at.Add(-d))
+	}
+}
+
+// longKept is the scene's enclave, attested once in 90 days.
 func longKept(s *scene) agent.Config {
 	s.node.tells, s.ledger.idle = time.Hour, 10*time.Minute // or there are many blocks
 	cfg := s.config()
@@ -35,9 +46,10 @@ func longKept(s *scene) agent.Config {
 
 func TestEndorsementsAreRenewedBeforeTheyEnd(t *testing.T) {
 	inTime(t, func(s *scene) {
+		s.source = issuedBefore(aged)
 		_, end := s.keep(longKept(s))
 		defer end()
-		s.staysActive(s.id(), 35*24*time.Hour, 12*time.Hour)
+		s.staysActive(s.id(), 7*24*time.Hour, 2*time.Hour)
 		if renewed := s.all(agent.Renewed); len(renewed) < 1 || len(renewed) > 3 || renewed[0].Reason != agent.Ageing {
 			t.Errorf("renewed %d times: %+v", len(renewed), renewed)
 		}
@@ -52,7 +64,7 @@ func TestEndorsementsAreRenewedBeforeTheyEnd(t *testing.T) {
 func TestARecordThatIsUndecidedIsAttestedAtOnce(t *testing.T) {
 	inTime(t, func(s *scene) {
 		var ends atomic.Pointer[time.Time]
-		began := s.ledger.now().Time()
+		began := s.ledger.now().Time().Add(-aged)
 		s.source = sourceFunc(func(ctx context.Context, needs []attesteer.Need, at time.Time) ([]rats.Endorsement, error) {
 			if end := ends.Load(); end == nil || at.Before(end.Add(time.Hour)) {
 				at = began

@@ -273,7 +273,7 @@ func TestWhateverOutagesThereAreTheRecordComesBack(t *testing.T) {
 				_, end := s.keep(s.config())
 				defer end()
 				id := s.id()
-				for range 20 {
+				for range 12 {
 					time.Sleep(time.Duration(chance.Int64N(int64(2 * time.Hour))))
 					s.node.set(func(n *node) { n.down = chance.IntN(2) == 0; n.deaf = chance.IntN(2) == 0 })
 					lost.Store(chance.IntN(2) == 0)
