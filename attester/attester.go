@@ -92,7 +92,7 @@ func Detect(o Options) (string, error) {
 		}
 	}
 	return "", advise(rats.Errorf(rats.Unsupported, "this machine shows no TEE to this process: neither %s nor %s is there",
-		d.path(gramineFolder), d.path(tsmReports)), d.surmise())
+		d.path(gramineReportData), d.path(tsmReports)), d.surmise())
 }
 
 // surmise says what else on the machine speaks for a TEE, and what is missing.

@@ -115,6 +115,17 @@ func (f *enclaveFlags) check() error {
 	return nil
 }
 
+// placed says in which line of a file the setting is that an error begins with.
+func (f *enclaveFlags) placed(err error) error {
+	flag, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "--"), " ")
+	flag = strings.TrimSuffix(flag, ":")
+	var usage usageError
+	if line := f.lines[flag]; line > 0 && errors.As(err, &usage) {
+		return usageError{&settingsError{f.file, line, err}}
+	}
+	return err
+}
+
 // fault says of an error in which file it is.
 func (f *enclaveFlags) fault(err error) error {
 	var line *settingsError
@@ -161,17 +172,16 @@ func (a *app) readEnclave(file string, fl *pflag.FlagSet, out *enclaveFlags) err
 	out.register(own.Flags())
 	out.file, out.lines = file, map[string]int{}
 	settings, faults := readSettings(file)
-	handed := map[string]string{}
 	for _, s := range settings {
-		err := a.settle(own, s, file, handed)
-		if err == nil && len(handed) > 0 {
-			clear(handed)
+		name := settingFlag(s.key)
+		err := a.settle(own, s, file, map[string]string{})
+		if own.Flags().Lookup(name) == nil && (fl.Lookup(name) != nil || isAgents(environmentName(name))) {
 			err = fmt.Errorf("%s is the agent's, and no single enclave's", s.key)
 		}
 		if err != nil {
 			faults = append(faults, usageError{&settingsError{file, s.line, err}})
 		}
-		out.lines[settingFlag(s.key)] = s.line
+		out.lines[name] = s.line
 	}
 	own.Flags().VisitAll(func(mine *pflag.Flag) {
 		given := fl.Lookup(mine.Name)
@@ -188,6 +198,12 @@ func (a *app) readEnclave(file string, fl *pflag.FlagSet, out *enclaveFlags) err
 	return errors.Join(faults...)
 }
 
+// isAgents reports whether a variable without a flag is for the whole agent.
+func isAgents(variable string) bool {
+	name := strings.TrimSuffix(variable, "_FILE")
+	return name == apiKeyVariable || name == tokenVariable
+}
+
 // enclaveOf returns the enclave that flags describe.
 func (a *app) enclaveOf(f *enclaveFlags) (*agent.Enclave, error) {
 	if err := f.check(); err != nil {
@@ -195,10 +211,10 @@ func (a *app) enclaveOf(f *enclaveFlags) (*agent.Enclave, error) {
 	}
 	attest, err := a.openAttester(f.teeFlags)
 	if err != nil {
-		return nil, err
+		return nil, f.placed(err)
 	}
 	out := &agent.Enclave{
-		Name: f.name, Attest: attest, URL: f.url, ValidFor: time.Duration(f.validFor), Every: time.Duration(f.every),
+		Name: f.name, Attest: advised(attest), URL: f.url, ValidFor: time.Duration(f.validFor), Every: time.Duration(f.every),
 		Margin: time.Duration(f.margin), KeepFor: time.Duration(f.keepFor), Unbound: !f.challenge, Revive: f.revive,
 	}
 	return out, a.bindTo(f, out)

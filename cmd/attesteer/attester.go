@@ -105,7 +105,7 @@ func (a *app) openAttester(f teeFlags) (attesterFunc, error) {
 func (a *app) openHardware(f teeFlags) (attesterFunc, error) {
 	switch {
 	case !slices.Contains(attester.Names(), f.tee):
-		return nil, hinted{rats.Errorf(rats.Unsupported, "tee %q cannot be attested here", f.tee), "use --tee " + strings.Join(teeNames(), ", ")}
+		return nil, hinted{usagef("--tee: there is none called %q", f.tee), "use --tee " + strings.Join(teeNames(), ", ")}
 	case f.measurement != "" || f.signer != "" || f.debug || f.platform != 0 || f.version != 0 || f.made != "":
 		return nil, usagef("--sim-…: --tee %s is not simulated", f.tee)
 	case f.tee == attester.Command && f.command == "":
@@ -134,6 +134,19 @@ func adviseTEE(err error) error {
 		return hinted{err, advice}
 	}
 	return err
+}
+
+// advised has errors end with what to do about them, for whom nobody gives a hint:
+// an agent tells of them in its log, and in a line of JSON.
+func advised(attest attesterFunc) attesterFunc {
+	return func(ctx context.Context, reportData [64]byte) ([]byte, error) {
+		raw, err := attest(ctx, reportData)
+		if advice := attester.Advice(err); advice != "" {
+			known := rats.AsError(err)
+			err = &rats.Error{Kind: known.Kind, Check: known.Check, Detail: known.Detail + ": " + advice, Err: known.Err}
+		}
+		return raw, err
+	}
 }
 
 // foreignEnvironment returns the environment without this program's own

@@ -154,13 +154,17 @@ func (a *app) settle(cmd *cobra.Command, s setting, origin string, handed map[st
 	switch variable := environmentName(name); {
 	case name == configFlag:
 		return errors.New("a file of settings names no other")
-	case variable == apiKeyVariable+"_FILE":
+	case variable == apiKeyVariable+"_FILE", variable == tokenVariable+"_FILE" && sendsToken(cmd):
 		if s.value != "" {
 			handed[variable] = s.value
 		}
 		return nil
-	case variable == apiKeyVariable || variable == tokenVariable:
-		return hinted{fmt.Errorf("%s is secret, and stands in no file of settings", s.key), "give " + apiKeyVariable + "_FILE, the name of a file that holds it"}
+	case variable == apiKeyVariable, variable == tokenVariable:
+		err := fmt.Errorf("%s is secret, and stands in no file of settings", s.key)
+		if variable == tokenVariable && !sendsToken(cmd) {
+			return err
+		}
+		return hinted{err, "give " + variable + "_FILE, the name of a file that holds it"}
 	}
 	f := cmd.Flags().Lookup(name)
 	if f == nil || f.Name == "help" || s.key != f.Name && s.key != environmentName(f.Name) {

@@ -100,13 +100,19 @@ func (a *app) fromEnvironment(cmd *cobra.Command) error {
 	if len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	if node := cmd.Flags().Lookup("node"); node != nil && node.Annotations[tokenAnnotation] != nil {
+	if sendsToken(cmd) {
 		var err error
 		if a.token, err = a.secret(tokenVariable); err != nil {
 			return err
 		}
 	}
 	return a.readTrust(cmd.Flags())
+}
+
+// sendsToken reports whether a command sends a token to nodes.
+func sendsToken(cmd *cobra.Command) bool {
+	node := cmd.Flags().Lookup("node")
+	return node != nil && node.Annotations[tokenAnnotation] != nil
 }
 
 // fromVariables sets flags from their variables, and returns what is wrong with
