@@ -30,7 +30,7 @@ func TestTheAgentIsConfinedAsTheNodeIs(t *testing.T) {
 		"ReadWritePaths":           {"-/sys/kernel/config/tsm"},
 		"ExecStart":                {"/usr/local/bin/attesteer agent run"},
 		"EnvironmentFile":          {"-/etc/attesteer/agent.env"},
-		"RestartPreventExitStatus": {"2 11 13"},
+		"RestartPreventExitStatus": {"2 11 13 14"},
 		// It keeps nothing, and does little.
 		"StateDirectory": nil, "StateDirectoryMode": nil, "WorkingDirectory": nil, "Environment": nil,
 		"TimeoutStartSec": nil, "TimeoutStopSec": {"30s"}, "RestartSec": {"30s"},
