@@ -11,7 +11,9 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -213,6 +215,10 @@ func (a *app) keep(ctx context.Context, keepers []*agent.Keeper, monitored monit
 	if u := seen.url(); u != "" {
 		a.sayf("metrics: %s", u)
 	}
+	// Without this Go ends a program whose standard output nobody reads any more.
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
+	defer signal.Stop(unread)
 	a.notify(notifyReady)
 	errs := each(keepers, func(k *agent.Keeper) error { return k.Run(ctx) })
 	a.notify(notifyStopping)
