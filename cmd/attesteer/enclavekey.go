@@ -13,7 +13,9 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 
 	"github.com/attesteer/attesteer/rats"
 	"github.com/attesteer/attesteer/record"
@@ -66,6 +68,10 @@ func (a *app) keyHalf(file string) (half [32]byte, err error) {
 		}
 	}
 	if _, err := record.ReadKey(raw); err != nil {
+		var shape asn1.StructuralError
+		if errors.As(err, &shape) { // what that says is for people who read ASN.1
+			err = rats.Errorf(rats.Malformed, "%s: there is no key in it", file)
+		}
 		return half, hinted{err, "the file should hold one key as PEM or DER, such as openssl genpkey writes"}
 	}
 	der := raw
