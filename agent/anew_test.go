@@ -58,7 +58,7 @@ func TestALedgerThatWasFoundedAnewGetsTheRecordSoon(t *testing.T) {
 				cfg.ValidFor = 48 * time.Hour
 				cfg.Nodes[0].Ledger = &at
 				_, end := s.keep(cfg)
-				defer end() //nolint:errcheck // how it ends is for other tests
+				defer end()
 				id := s.id()
 				time.Sleep(time.Hour)
 				anew := newLedger(s.t, "anew")
