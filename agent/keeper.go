@@ -53,6 +53,8 @@ type Keeper struct {
 	listings int
 	// published are the digests of endorsements that the ledger took or knew.
 	published map[[32]byte]bool
+	// rests are until when nodes asked not to be looked at, by their names.
+	rests map[string]time.Time
 	// repeats counts the rounds in a row whose evidence was known already, woken
 	// those for which there was no time to wait.
 	repeats, woken int
@@ -82,7 +84,7 @@ func New(cfg Config) (*Keeper, error) {
 		return nil, rats.Errorf(rats.Malformed, "enclave %s: there is no node to attest it to", cfg.Name)
 	}
 	cfg.Log = cfg.Log.With(slog.String("enclave", cfg.Name))
-	return &Keeper{cfg: cfg, published: make(map[[32]byte]bool), rounds: make(map[Outcome]uint64)}, nil
+	return &Keeper{cfg: cfg, published: make(map[[32]byte]bool), rests: make(map[string]time.Time), rounds: make(map[Outcome]uint64)}, nil
 }
 
 // Standing returns how the enclave's record stands.

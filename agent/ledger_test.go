@@ -189,8 +189,8 @@ type node struct {
 	state sync.Mutex // guards what follows
 	// down answers nothing; deaf does what it is asked and loses the answer.
 	down, deaf bool
-	// refuse is what submissions are told, if not nil.
-	refuse error
+	// refuse is what submissions are told, if not nil, and busy what every call is.
+	refuse, busy error
 	// submissions are those that came in, and asked the times of calls.
 	submissions []client.Submission
 	asked       []time.Time
@@ -219,7 +219,7 @@ func (n *node) up() error {
 	if n.down {
 		return errDown
 	}
-	return nil
+	return n.busy
 }
 
 func (n *node) Ledger(context.Context) (*client.Ledger, error) {

@@ -174,7 +174,13 @@ func (k *Keeper) look(ctx context.Context) bool {
 		return false
 	}
 	for _, node := range k.cfg.Nodes {
+		if time.Now().Before(k.rests[node.Name]) {
+			continue
+		}
 		ledger, err := node.Ledger.Ledger(ctx)
+		if rest := retryAfter(err); rest > 0 {
+			k.rests[node.Name] = time.Now().Add(rest)
+		}
 		if err != nil || ledger.CatchingUp || k.sameLedger(ledger) != nil {
 			continue
 		}

@@ -4,12 +4,12 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/attesteer/attesteer/client"
+	"github.com/attesteer/attesteer/rats"
 )
 
 // watch follows the events of one record, by one node after the other, in a
@@ -62,19 +62,23 @@ func (w *watch) mark() {
 
 func (k *Keeper) watching(ctx context.Context, w *watch) {
 	for failures := 1; ctx.Err() == nil; failures++ {
+		var rest time.Duration
 		for _, node := range k.cfg.Nodes {
-			if k.events(ctx, node, w) {
+			heard, err := k.events(ctx, node, w)
+			if heard {
 				failures = 0
 			}
+			rest = max(rest, retryAfter(err))
 		}
-		wait(ctx, k.pause(max(failures, 1), false))
+		rest += time.Duration(k.cfg.Random() * float64(rest) / 10) // not all at once
+		wait(ctx, max(rest, k.pause(max(failures, 1), false)))
 	}
 }
 
-// events tells of the events of one node, until the stream ends. With several
-// nodes one that is lost twice in a row gives way to the next. It reports whether
-// there was a stream with something in it.
-func (k *Keeper) events(ctx context.Context, node Node, w *watch) (heard bool) {
+// events tells of the events of one node, until the stream ends, and returns why
+// it did. With several nodes one that is lost twice in a row gives way to the next.
+// It reports whether there was a stream with something in it.
+func (k *Keeper) events(ctx context.Context, node Node, w *watch) (heard bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	losses := 0
@@ -90,16 +94,14 @@ func (k *Keeper) events(ctx context.Context, node Node, w *watch) (heard bool) {
 		}
 	}
 	for _, err := range node.Events(ctx, f) {
-		var refused *client.Refusal
-		switch {
-		case errors.As(err, &refused):
-			w.mark() // the ledger may be another, which does not know where the stream was
-			return heard
-		case err != nil:
-			return heard // the record is looked at all the same, if less often
+		if err != nil {
+			if rats.KindOf(err) == rats.Malformed {
+				w.mark() // the ledger is another, which does not have the place that was followed to
+			}
+			return heard, err // the record is looked at all the same, if less often
 		}
 		heard = true
 		w.mark()
 	}
-	return heard
+	return heard, nil
 }
