@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -11,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -31,26 +29,7 @@ import (
 // startAgent starts "agent run --json" in a process of its own.
 func startAgent(t *testing.T, args ...string) *watcher {
 	t.Helper()
-	w := &watcher{
-		cmd:   exec.Command("attesteer", append([]string{"agent", "run", "--json", "--tee", simSGX}, args...)...),
-		lines: make(chan string, 1000), stderr: new(safeBuffer),
-	}
-	w.cmd.Stderr = w.stderr
-	out, err := w.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.cmd.Process.Kill() })
-	go func() {
-		defer close(w.lines)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			w.lines <- s.Text()
-		}
-	}()
-	return w
+	return startWatcher(t, append([]string{"agent", "run", "--json", "--tee", simSGX}, args...)...)
 }
 
 // report returns the next report of an agent.

@@ -17,7 +17,7 @@ import (
 	"github.com/attesteer/attesteer/simtee"
 )
 
-// watcher is a running enclaves watch.
+// watcher is a running command that says line by line what it sees.
 type watcher struct {
 	cmd    *exec.Cmd
 	lines  chan string
@@ -26,7 +26,12 @@ type watcher struct {
 
 func startWatch(t *testing.T, args ...string) *watcher {
 	t.Helper()
-	w := &watcher{cmd: exec.Command("attesteer", append([]string{"enclaves", "watch"}, args...)...), lines: make(chan string, 100), stderr: new(safeBuffer)}
+	return startWatcher(t, append([]string{"enclaves", "watch"}, args...)...)
+}
+
+func startWatcher(t *testing.T, args ...string) *watcher {
+	t.Helper()
+	w := &watcher{cmd: exec.Command("attesteer", args...), lines: make(chan string, 1000), stderr: new(safeBuffer)}
 	w.cmd.Stderr = w.stderr
 	out, err := w.cmd.StdoutPipe()
 	if err != nil {
