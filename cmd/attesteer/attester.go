@@ -101,9 +101,20 @@ func (a *app) openAttester(f teeFlags) (attesterFunc, error) {
 	}
 }
 
+// isTEE reports whether name is the word for a kind of TEE, which is more than a
+// slip of the pen.
+func isTEE(name string) bool {
+	return slices.Contains([]rats.TEE{rats.SGX, rats.TDX, rats.EPID, rats.SNP, rats.Nitro, rats.Keystone, rats.Sanctum, rats.CCA}, rats.TEE(name))
+}
+
 // openHardware is openAttester of what is not simulated.
 func (a *app) openHardware(f teeFlags) (attesterFunc, error) {
 	switch {
+	case isTEE(f.tee):
+		return nil, hinted{
+			rats.Errorf(rats.Unsupported, "a TEE is asked by what leads to it, and nothing is called %q here", f.tee),
+			"use --tee " + strings.Join(teeNames(), ", "),
+		}
 	case !slices.Contains(attester.Names(), f.tee):
 		return nil, hinted{usagef("--tee: there is none called %q", f.tee), "use --tee " + strings.Join(teeNames(), ", ")}
 	case f.measurement != "" || f.signer != "" || f.debug || f.platform != 0 || f.version != 0 || f.made != "":
