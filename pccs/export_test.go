@@ -20,3 +20,15 @@ func NormalKey(k store.Key) (store.Key, error) { return normalKey(k) }
 
 // CRLKey returns the key of the list at a URL.
 func CRLKey(uri string) (store.Key, error) { return crlKey(uri) }
+
+// FillLacking fetches a key for who found nothing under it.
+func (s *Service) FillLacking(ctx context.Context, k store.Key) error { return s.fillLacking(ctx, k) }
+
+// FillUnknown fetches a platform for who did not find it.
+func (s *Service) FillUnknown(ctx context.Context, r PCKRequest) error {
+	r, err := r.normal()
+	if err != nil {
+		return err
+	}
+	return s.fillUnknown(ctx, PCKQuery{PlatformID: r.id(), EncryptedPPID: r.EncryptedPPID, CPUSVN: r.CPUSVN, PCESVN: r.PCESVN})
+}

@@ -49,7 +49,7 @@ func (s *Service) Artefact(ctx context.Context, key store.Key) (*store.Artefact,
 	case a != nil && !s.schedule.due(k, s.now()):
 		failed = refuse(http.StatusBadGateway, rats.EndorsementExpired, "%s is stale, and no newer one was had a moment ago", k)
 	default:
-		if failed = s.fill(ctx, k); failed == nil {
+		if failed = s.fillLacking(ctx, k); failed == nil {
 			return s.filled(ctx, k)
 		}
 	}
@@ -137,6 +137,18 @@ func (s *Service) CRL(ctx context.Context, uri string) (*store.Artefact, error) 
 // fill fetches what stands under a key, once for all who want it now.
 func (s *Service) fill(ctx context.Context, k store.Key) error {
 	return s.flights.do(ctx, k.String(), func(ctx context.Context) error {
+		_, err := s.fetch(ctx, k)
+		return err
+	})
+}
+
+// fillLacking is fill for who looked and found nothing current. A flight may have
+// landed between that look and this call: what it brought serves as well.
+func (s *Service) fillLacking(ctx context.Context, k store.Key) error {
+	return s.flights.do(ctx, k.String(), func(ctx context.Context) error {
+		if a, err := s.kept(ctx, k); err != nil || a != nil && !s.Stale(a) {
+			return err
+		}
 		_, err := s.fetch(ctx, k)
 		return err
 	})

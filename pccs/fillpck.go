@@ -46,7 +46,7 @@ func (s *Service) PCKCert(ctx context.Context, r PCKRequest) (*PCK, error) {
 		return nil, err
 	}
 	q := PCKQuery{PlatformID: r.id(), EncryptedPPID: r.EncryptedPPID, CPUSVN: r.CPUSVN, PCESVN: r.PCESVN}
-	if err := s.fillPCK(ctx, q, false); err != nil {
+	if err := s.fillUnknown(ctx, q); err != nil {
 		return nil, err
 	}
 	if p, err = s.platform(ctx, r.id()); err != nil {

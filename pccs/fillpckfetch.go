@@ -17,12 +17,28 @@ import (
 // now, with the TCB info by which they are selected. Whoever asks with another
 // proof of being the platform is another who asks.
 func (s *Service) fillPCK(ctx context.Context, q PCKQuery, queue bool) error {
-	name := "pck " + q.QEID + " " + q.PCEID + " " + q.CPUSVN + " " + q.PCESVN + " " +
-		digestName(q.EncryptedPPID) + " " + digestName(q.Manifest)
-	return s.flights.do(ctx, name, func(ctx context.Context) error {
+	return s.flights.do(ctx, q.flight(), func(ctx context.Context) error {
 		_, err := s.fetchPCK(ctx, q, queue)
 		return err
 	})
+}
+
+// fillUnknown is fillPCK for who looked and did not find the platform. A flight may
+// have landed between that look and this call: what it brought serves as well.
+func (s *Service) fillUnknown(ctx context.Context, q PCKQuery) error {
+	return s.flights.do(ctx, q.flight(), func(ctx context.Context) error {
+		if p, err := s.platform(ctx, q.PlatformID); err != nil || p != nil {
+			return err
+		}
+		_, err := s.fetchPCK(ctx, q, false)
+		return err
+	})
+}
+
+// flight names the flight that answers a query.
+func (q PCKQuery) flight() string {
+	return "pck " + q.QEID + " " + q.PCEID + " " + q.CPUSVN + " " + q.PCESVN + " " +
+		digestName(q.EncryptedPPID) + " " + digestName(q.Manifest)
 }
 
 // fetchPCK asks the upstreams in turn until one gives certificates that verify,
