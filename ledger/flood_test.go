@@ -66,18 +66,26 @@ func flood(t *testing.T, n *Node, address string) p2p.Peer {
 	return <-f.peers
 }
 
-func TestAPeerThatFloodsKeepsNobodyOut(t *testing.T) {
-	t.Parallel() // it mostly waits
+// gossiping starts a node that takes transactions of peers, and returns a
+// registrar of its ledger and where it listens for peers.
+func gossiping(t *testing.T) (n *Node, r *registrar, listen string) {
+	t.Helper()
 	net := found(t, 1)
-	n := net.start(t, net.homes[0])
-	r := newRegistrar(t, n.genesis.doc.ChainID)
+	n = net.start(t, net.homes[0])
+	r = newRegistrar(t, n.genesis.doc.ChainID)
 	mustSubmit(t, n, r.endorsements(t, time.Now()))
 	reach(t, n, gossipHeight)
 	p, err := ReadPeering(net.homes[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	peer := flood(t, n, p.Listen)
+	return n, r, p.Listen
+}
+
+func TestAPeerThatFloodsKeepsNobodyOut(t *testing.T) {
+	t.Parallel() // it mostly waits
+	n, r, listen := gossiping(t)
+	peer := flood(t, n, listen)
 	send := func(txs ...[]byte) bool {
 		return peer.Send(p2p.Envelope{ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{Txs: txs}})
 	}
@@ -121,15 +129,7 @@ func letGo(t *testing.T, n *Node, sent string) {
 
 func TestAPeerThatPassesOnWhatNoNodeWouldIsLetGo(t *testing.T) {
 	t.Parallel() // it mostly waits
-	net := found(t, 1)
-	n := net.start(t, net.homes[0])
-	r := newRegistrar(t, n.genesis.doc.ChainID)
-	mustSubmit(t, n, r.endorsements(t, time.Now()))
-	reach(t, n, gossipHeight)
-	p, err := ReadPeering(net.homes[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	n, r, listen := gossiping(t)
 	garbage := make([]byte, 4096)
 	_, _ = rand.Read(garbage)
 	good := r.evidence(t, r.quote(t, 1), time.Now())
@@ -144,7 +144,7 @@ func TestAPeerThatPassesOnWhatNoNodeWouldIsLetGo(t *testing.T) {
 		"a transaction of another ledger": newRegistrar(t, "another").evidence(t, r.quote(t, 2), time.Now()),
 	} {
 		// Behind one that is good, as nodes pass them on.
-		flood(t, n, p.Listen).Send(p2p.Envelope{ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{Txs: [][]byte{good, tx}}})
+		flood(t, n, listen).Send(p2p.Envelope{ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{Txs: [][]byte{good, tx}}})
 		letGo(t, n, what)
 	}
 	r.attest(t, n, 3)
